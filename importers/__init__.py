@@ -1,0 +1,1 @@
+"""Logs of Parsl workflows -> rows -> one SQLite database of spans and events."""

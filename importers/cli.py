@@ -1,0 +1,113 @@
+"""The command ``dnpc``."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from collections.abc import Callable
+from contextlib import closing, nullcontext
+from pathlib import Path
+from typing import Any
+
+import click
+
+from importers.formats import FORMATS
+from importers.pipeline import NothingToImport, Summary, import_paths
+from importers.report import report_rows, summary_text
+from importers.store import StoreError
+from importers.times import MACHINE, UnknownZone, clock_of_name
+
+SMALL = 1 << 24
+"""Below this many bytes, starting other processes takes longer than it saves."""
+
+database_option: Callable[[Any], Any] = click.option(
+    "--db",
+    "database",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default="dnpc.sqlite3",
+    show_default=True,
+    help="The database to make or extend.",
+)
+
+
+@click.group()
+@click.version_option(package_name="datasette-dnpc")
+def main() -> None:
+    """Where did the time go? Logs of Parsl workflows as spans and events in SQLite."""
+
+
+@main.command("import")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="PATH...")
+@database_option
+@click.option("--timezone", metavar="ZONE", help="Zone of local times in logs of runs that do not show it themselves, "
+              "like America/Chicago or -06:00. Default: this machine's.")  # fmt: skip
+@click.option("--importer", type=click.Choice(sorted(FORMATS)), help="Use this importer only.")
+@click.option("--jobs", type=click.IntRange(1), help="Read in this many processes. Default: one for each processor, up to 4.")
+@click.option("--quiet", is_flag=True, help="No progress bar, and no summary unless something went wrong.")
+def import_(
+    paths: tuple[Path, ...], database: Path, timezone: str | None, importer: str | None, jobs: int | None, quiet: bool
+) -> None:
+    """Import logs: runinfo folders, run directories, or single log files."""
+    try:
+        clock = clock_of_name(timezone) if timezone else MACHINE
+    except UnknownZone as error:
+        raise click.BadParameter(str(error), param_hint="--timezone") from None
+    size = sum(_size(path) for path in paths)
+    bar = nullcontext() if quiet or not sys.stderr.isatty() else click.progressbar(length=size, label="Importing", file=sys.stderr)
+    try:
+        with bar as shown:
+            summary = import_paths(
+                paths,
+                database,
+                clock=clock,
+                importer=importer,
+                jobs=jobs or (min(os.cpu_count() or 1, 4) if size > SMALL else 1),
+                progress=shown.update if shown else lambda size: None,
+                finish=create_views,
+            )
+    except (NothingToImport, StoreError) as error:
+        raise click.ClickException(str(error)) from None
+    _tell(summary, quiet)
+
+
+def _size(path: Path) -> int:
+    if path.is_file():
+        return path.stat().st_size
+    return sum(_size(child) for child in path.iterdir() if not child.is_symlink()) if path.is_dir() else 0
+
+
+def create_views(conn: sqlite3.Connection) -> None:
+    """Create the building-block views in a database: they are part of what an import leaves."""
+    from datasette_dnpc.sql_files import create_views as create
+
+    create(conn)
+
+
+def _tell(summary: Summary, quiet: bool) -> None:
+    wrong = not summary.understood or any(read.error for read in summary.read)
+    if not quiet or wrong:
+        with closing(sqlite3.connect(summary.database)) as conn:
+            click.echo(summary_text(conn, summary), err=quiet)
+    if not summary.understood:
+        raise click.ClickException(
+            "Nothing in these files was understood: see the reasons above. "
+            "If the format should be known, name its importer with --importer"
+        )
+
+
+@main.command()
+@database_option
+def sources(database: Path) -> None:
+    """List what has been imported: sources, clocks, joins made and missing, what was not understood."""
+    if not database.exists():
+        raise click.ClickException(f"{database} does not exist. Make it with: dnpc import PATH --db {database}")
+    try:
+        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as conn:
+            click.echo("\n".join(report_rows(conn)))
+    except sqlite3.Error as error:
+        raise click.ClickException(f"{database} is no dnpc database: {error}") from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,16 @@
+"""The registry of importers: one module a format."""
+
+from __future__ import annotations
+
+from importers import htex, parsl_log, parsl_monitoring
+from importers.sources import Importer
+
+FORMATS: dict[str, Importer] = {
+    module.NAME: module  # type: ignore[misc]  # a module is the importer: see sources.Importer
+    for module in (parsl_monitoring, parsl_log, htex)
+}
+
+
+def root_types() -> tuple[str, ...]:
+    """Return the task-like span types, whose event sequences are kept."""
+    return tuple(root for importer in FORMATS.values() for root in importer.ROOTS)

@@ -1,0 +1,180 @@
+"""HighThroughputExecutor: interchange, manager and worker logs.
+
+::
+
+    RUN/<label>/interchange.log
+    RUN/<label>/block-<N>/<manager id>/manager.log
+    RUN/<label>/block-<N>/<manager id>/worker_<N>.log
+
+or ``.jsonlog``. All three name a task by its executor task id, unique in the executor. With
+``worker_debug=False`` only the worker logs name tasks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+from importers.logfile import blocks, dialect, json_hits, text_hits
+from importers.pattern import Pattern, apply
+from importers.rows import Batch
+from importers.runs import RUN_LOGS, read_run
+from importers.sources import Progress, Source
+
+NAME = "htex"
+ROOTS = ()
+
+INTERCHANGE_TASK = ("parsl.executor.htex.interchange.task", "label", "task")
+MANAGER = ("parsl.executor.htex.manager", "manager")
+MANAGER_TASK = ("parsl.executor.htex.manager.task", "label", "task")
+WORKER = ("parsl.executor.htex.worker", "manager", "worker")
+WORKER_TASK = ("parsl.executor.htex.worker.task", "label", "task")
+
+TASKS = (INTERCHANGE_TASK[0], MANAGER_TASK[0], WORKER_TASK[0])
+"""The layers that a task passes through, outermost first. They share their local key."""
+
+INTERCHANGE_PATTERNS = (
+    # Putting task 1 onto pending_task_queue                                since 2025-10
+    Pattern(rb"Putting task (?P<task>\d+) onto pending_task_queue", INTERCHANGE_TASK, "interchange_putting_task"),
+    Pattern(rb"Put task (?P<task>\d+) onto pending_task_queue", INTERCHANGE_TASK, "interchange_put_task"),
+    # Sent tasks: [1, 2] to manager b'2d216d98b581'
+    Pattern(
+        rb"Sent tasks: \[(?P<task>\d+(?:, \d+)*)\] to manager b'(?P<manager>[^']+)'",
+        INTERCHANGE_TASK,
+        "interchange_to_manager",
+        attributes=("manager",),
+        each="task",
+    ),
+    # Removing task 3 from manager                      since 2025-06
+    # Removing task 3 from manager record b'4bf9bf8c1848'    before
+    Pattern(
+        rb"Removing task (?P<task>\d+) from manager(?: record b'(?P<manager>[^']+)')?",
+        INTERCHANGE_TASK,
+        "interchange_removing_task",
+        attributes=("manager",),
+    ),
+    # Cancelling htex tasks [17, 18] on removed manager
+    Pattern(
+        rb"Cancelling htex tasks \[(?P<task>\d+(?:, \d+)*)\] on removed manager",
+        INTERCHANGE_TASK,
+        "interchange_cancelling_task",
+        each="task",
+    ),
+    # Registration info for manager b'2d21..': {'type': 'registration', ..., 'block_id': '0', ..., 'hostname': 'n1', ...}
+    Pattern(
+        rb"Registration info for manager b'(?P<manager>[^']+)': "
+        rb"(?=(?:[^\n]*?'worker_count': (?P<workers>\d+))?)(?=(?:[^\n]*?'block_id': '(?P<block>[^']*)')?)"
+        rb"(?=(?:[^\n]*?'hostname': '(?P<host>[^']*)')?)(?=(?:[^\n]*?'cpu_count': (?P<cpus>\d+))?)",
+        MANAGER,
+        "registration",
+        attributes=("workers", "block", "host", "cpus"),
+    ),
+    # Registered manager b'2d216d98b581' (py3.11, 2026.10.26) and added to ready queue
+    Pattern(rb"Registered manager b'(?P<manager>[^']+)'", MANAGER, "registered"),
+    # Adding manager: b'4bf9bf8c1848' to ready queue                        until 2024
+    Pattern(rb"Adding manager: b'(?P<manager>[^']+)' to ready queue", MANAGER, "registered"),
+    Pattern(rb"Received HOLD_MANAGER for b'(?P<manager>[^']+)'", MANAGER, "held"),
+    Pattern(rb"Too many heartbeats missed for manager b'(?P<manager>[^']+)'", MANAGER, "heartbeats_missed"),
+    # Manager b'2d216d98b581' has reached its drain time - draining
+    Pattern(rb"Manager b'(?P<manager>[^']+)' has reached its drain time", MANAGER, "draining"),
+    Pattern(rb"Manager b'(?P<manager>[^']+)' is drained - ", MANAGER, "drained"),
+)
+
+MANAGER_PATTERNS = (
+    # Got executor tasks: [1, 2], cumulative count of tasks: 2          2022: Got tasks: [1, 2], ...
+    Pattern(
+        rb"Got executor tasks: \[(?P<task>\d+(?:, \d+)*)\]", MANAGER_TASK, "manager_got_task", (MANAGER,), each="task"
+    ),
+    Pattern(rb"Got tasks: \[(?P<task>\d+(?:, \d+)*)\]", MANAGER_TASK, "manager_got_task", (MANAGER,), each="task"),
+    # Putting exception for executor task 7 in the pending result queue    its worker died
+    Pattern(
+        rb"Putting exception for executor task (?P<task>\d+) in the pending result queue",
+        MANAGER_TASK,
+        "manager_putting_exception",
+        (MANAGER,),
+    ),
+    Pattern(rb"Manager initializing", MANAGER, "initializing"),
+    Pattern(rb"Manager will spawn (?P<workers>\d+) workers", MANAGER, "spawning_workers", attributes=("workers",)),
+    Pattern(rb"Manager threads started", MANAGER, "threads_started"),
+    Pattern(rb"Got shutdown message from interchange", MANAGER, "shutdown_received"),
+    Pattern(rb"process_worker_pool ran for ", MANAGER, "exiting"),
+    Pattern(rb"Worker (?P<worker>\d+) has died", WORKER, "died", (MANAGER,)),
+    Pattern(rb"Worker (?P<worker>\d+) has been restarted", WORKER, "restarted", (MANAGER,)),
+)
+
+# 2022: the same without the word executor.
+WORKER_PATTERNS = (
+    Pattern(rb"Worker (?P<started>\d+) started", WORKER, "started", (MANAGER,)),
+    Pattern(rb"Received executor task (?P<task>\d+)$", WORKER_TASK, "worker_received_task", (WORKER,)),
+    Pattern(rb"Completed executor task (?P<task>\d+)$", WORKER_TASK, "worker_completed_task", (WORKER,)),
+    Pattern(
+        rb"All processing finished for executor task (?P<task>\d+)$", WORKER_TASK, "worker_all_finished_task", (WORKER,)
+    ),
+    Pattern(rb"Received task (?P<task>\d+)$", WORKER_TASK, "worker_received_task", (WORKER,)),
+    Pattern(rb"Completed task (?P<task>\d+)$", WORKER_TASK, "worker_completed_task", (WORKER,)),
+    Pattern(rb"All processing finished for task (?P<task>\d+)$", WORKER_TASK, "worker_all_finished_task", (WORKER,)),
+)
+
+PATTERNS = INTERCHANGE_PATTERNS + MANAGER_PATTERNS + WORKER_PATTERNS
+
+_FILE = re.compile(r"(?:(interchange)|(manager)|worker_(\d+))\.(log|jsonlog)")
+
+
+def find(path: Path) -> Source | None:
+    """Recognise the three logs by their names and places."""
+    match = _FILE.fullmatch(path.name)
+    if match is None:
+        return None
+    folder = path.absolute().parent
+    if match[1]:
+        label = folder
+        fields = {"label": label.name}
+    else:
+        # <label>/block-<N>/<manager id>/
+        label = folder.parents[1] if folder.parent.name.startswith("block-") else folder.parent
+        fields = {"label": label.name, "manager": folder.name}
+        if label != folder.parent:
+            fields["block"] = folder.parent.name.removeprefix("block-")
+        if match[3]:
+            fields["worker"] = match[3]
+    run_directory = label.parent
+    if match[2] and not any((run_directory / name).is_file() for name in RUN_LOGS) and not _names_manager(folder.name):
+        return None
+    return Source(NAME, path, path.absolute().relative_to(run_directory.parent).as_posix(), read_run(run_directory), fields)
+
+
+def _names_manager(name: str) -> bool:
+    """Tell a manager's folder (12 hexadecimal digits) from any folder that holds a manager.log."""
+    return re.fullmatch(r"[0-9a-f]{12}", name) is not None
+
+
+def read(source: Source, batch: Batch, progress: Progress) -> str:
+    """Read one of the three logs."""
+    patterns = (
+        WORKER_PATTERNS
+        if "worker" in source.fields
+        else MANAGER_PATTERNS
+        if "manager" in source.fields
+        else INTERCHANGE_PATTERNS
+    )
+    if "manager" in source.fields:
+        manager = batch.span(MANAGER[0], source.fields["manager"])
+        batch.annotate(manager, executor=source.fields["label"], block=source.fields.get("block"))
+        if "worker" in source.fields:
+            worker = batch.span(WORKER[0], source.fields["manager"], source.fields["worker"])
+            batch.annotate(worker, executor=source.fields["label"], block=source.fields.get("block"))
+            batch.subspan(manager, worker, source.fields["worker"])
+    fingerprint = hashlib.sha1(usedforsecurity=False)
+    for block in blocks(source.path, fingerprint, batch, progress):
+        if not batch.format:
+            batch.format = dialect(block)
+            if batch.format == "text local":
+                batch.clock = batch.run_clocks[source.run.key] = source.clock
+        for pattern in patterns:
+            if batch.format == "jsonlog":
+                hits = json_hits(block, pattern, batch)
+            else:
+                hits = text_hits(block, pattern, source.clock, batch)
+            apply(pattern, hits, batch, source.fields)
+    return fingerprint.hexdigest()

@@ -1,0 +1,131 @@
+"""What ties formats together, made from the rows once everything is read.
+
+All links of a run are made again whenever rows are added to it, so they do not depend on the order in
+which its logs came. A join needs no state but the spans: those that tell of one thing in one run have the
+same local key, or one names the other's key in its attributes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from importers import htex, parsl_log, parsl_monitoring
+
+FACETS = (
+    (parsl_monitoring.WORKFLOW, parsl_log.WORKFLOW),
+    (parsl_monitoring.TASK, parsl_log.TASK),
+    (parsl_monitoring.TRY, parsl_log.TRY),
+    (parsl_monitoring.BLOCK, parsl_log.BLOCK),
+    (parsl_monitoring.NODE, htex.MANAGER[0]),
+)
+"""Span types that are two accounts of one thing, with the same local key: monitoring first, log second."""
+
+_SAME_KEY = "b.key = a.key"
+_EXECUTOR_TASK = "b.key = json_extract(a.attributes, '$.executor') || '/' || json_extract(a.attributes, '$.executor_task')"
+_BLOCK = "a.key = json_extract(b.attributes, '$.executor') || '/' || json_extract(b.attributes, '$.block')"
+
+
+class Nesting(NamedTuple):
+    """A superspan type (a) and a subspan type (b), how they join, and the layers between that go first.
+
+    ``expects`` says which superspans should have such a subspan.
+    """
+
+    outer: str
+    inner: str
+    on: str
+    between: tuple[str, ...] = ()
+    expects: str = "true"
+
+
+def _task_layers() -> Iterable[Nesting]:
+    """A try holds the outermost layer whose log is there, and that the next: with worker_debug=False, only the last is."""
+    for position, inner in enumerate(htex.TASKS):
+        outer_layers = htex.TASKS[:position]
+        expects = "json_extract(a.attributes, '$.executor_task') IS NOT NULL"
+        yield Nesting(parsl_log.TRY, inner, _EXECUTOR_TASK, outer_layers, expects)
+        for outer_position, outer in enumerate(outer_layers):
+            yield Nesting(outer, inner, _SAME_KEY, outer_layers[outer_position + 1 :])
+
+
+NESTINGS = (
+    *_task_layers(),
+    Nesting(parsl_log.BLOCK, htex.MANAGER[0], _BLOCK),
+    Nesting(parsl_monitoring.BLOCK, htex.MANAGER[0], _BLOCK),
+)
+
+
+def link(conn: sqlite3.Connection, runs: Iterable[int]) -> None:
+    """Make the facets and nestings of these runs, and count the joins made and missing."""
+    types: dict[str, int] = dict(conn.execute("SELECT name, id FROM span_types").fetchall())
+    for run in sorted(runs):
+        present = {row[0] for row in conn.execute("SELECT DISTINCT type FROM spans WHERE run = ?", [run])}
+        conn.execute("DELETE FROM joins WHERE run = ?", [run])
+        for left, right in FACETS:
+            if {types.get(left), types.get(right)} <= present:
+                _facet(conn, run, types[left], types[right])
+        for nesting in NESTINGS:
+            if {types.get(nesting.outer), types.get(nesting.inner)} <= present:
+                between = [types[name] for name in nesting.between if types.get(name) in present]
+                _nest(conn, run, nesting, types[nesting.outer], types[nesting.inner], between)
+
+
+def _facet(conn: sqlite3.Connection, run: int, left: int, right: int) -> None:
+    values = {"run": run, "left": left, "right": right}
+    conn.execute(
+        """INSERT OR IGNORE INTO facets (left, right)
+           SELECT a.id, b.id FROM spans a CROSS JOIN spans b ON b.run = a.run AND b.type = :right AND b.key = a.key
+           WHERE a.run = :run AND a.type = :left""",
+        values,
+    )
+    _count(conn, run, "facet", left, right)
+
+
+def _nest(
+    conn: sqlite3.Connection, run: int, nesting: Nesting, outer: int, inner: int, between: list[int]
+) -> None:
+    # CROSS JOIN keeps this order of loops: without statistics, SQLite may take the other, which is quadratic.
+    between_ids = ", ".join(map(str, between))
+    conn.execute(
+        """DELETE FROM subspans WHERE superspan IN (SELECT id FROM spans WHERE run = :run AND type = :outer)
+           AND (SELECT type FROM spans WHERE id = subspan) = :inner""",
+        {"run": run, "outer": outer, "inner": inner},
+    )
+    conn.execute(
+        f"""INSERT OR IGNORE INTO subspans (superspan, subspan, key)
+            SELECT a.id, b.id, substr(b.key, instr(b.key, '/') + 1)
+            FROM spans a CROSS JOIN spans b ON b.run = a.run AND b.type = :inner AND {nesting.on}
+            WHERE a.run = :run AND a.type = :outer AND NOT EXISTS (
+                SELECT 1 FROM spans c WHERE c.run = b.run AND c.type IN ({between_ids}) AND c.key = b.key)""",
+        {"run": run, "outer": outer, "inner": inner},
+    )
+    if not between:
+        _count(conn, run, "subspan", outer, inner, nesting.expects)
+
+
+_JOINED = {
+    "subspan": (("subspans", "superspan", "subspan"), ("subspans", "subspan", "superspan")),
+    "facet": (("facets", "left", "right"), ("facets", "right", "left")),
+}
+"""For each kind of join, as seen from its left and from its right: table, this side, other side."""
+
+
+def _count(conn: sqlite3.Connection, run: int, kind: str, left: int, right: int, expects: str = "true") -> None:
+    """Count the joins of two types, once from either side. A span belongs to the source of its first event."""
+    from_left, from_right = _JOINED[kind]
+    for this, other, (table, here, there), expected in (
+        (left, right, from_left, expects),
+        (right, left, from_right, "true"),
+    ):
+        conn.execute(
+            f"""INSERT OR IGNORE INTO joins (run, source, kind, left_type, right_type, made, missing)
+                SELECT :run, source, :kind, :this, :other, sum(joined), sum(NOT joined)
+                FROM (SELECT (SELECT source FROM events WHERE span = a.id LIMIT 1) AS source,
+                             EXISTS (SELECT 1 FROM {table} CROSS JOIN spans b ON b.id = {table}.{there} AND b.type = :other
+                                     WHERE {table}.{here} = a.id) AS joined
+                      FROM spans a WHERE a.run = :run AND a.type = :this AND {expected})
+                WHERE source IS NOT NULL GROUP BY source""",
+            {"run": run, "kind": kind, "this": this, "other": other},
+        )

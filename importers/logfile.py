@@ -1,0 +1,164 @@
+"""Log files as whole lines: where a record starts, its time, and its message.
+
+Three dialects, told apart record by record, so that a file that changes its dialect is read through:
+
+=============  ==========================================================================
+``text``       since 2026, and parsl.log always: epoch seconds first, then local time
+               ``1795397698.766988 2026-11-23 01:34:58 MainProcess-3679 Task-Launch_0-139835788478144
+               parsl.dataflow.dflow:565 _update_task_state INFO: Task 0 changing state ...``
+``text local`` HTEX until January 2026: local time only
+               ``2023-03-06 11:20:07.190 interchange:485 HTEX-Interchange(18277) MainThread
+               process_tasks_to_send [DEBUG]  Sent tasks: [1] to manager b'4bf9bf8c1848'``
+``jsonlog``    JSONLogging, since May 2026: one JSON object a line
+               ``{"created": 1795397728.356707, "process": 5738, ..., "formatted": "Sent tasks: [1, 2] ..."}``
+=============  ==========================================================================
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from importers.pattern import Hit, Pattern
+from importers.rows import Batch
+from importers.times import Clock, naive_seconds
+
+BLOCK = 1 << 26
+"""Bytes read at a time. Memory stays near this, whatever the file's size."""
+
+BLOCK_HEAD = 1 << 16
+
+_LOCAL = re.compile(rb"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)[.,](\d{3,6}) ")
+_EPOCH = re.compile(rb"-?\d{1,12}\.\d+(?= )")
+
+
+@dataclass
+class Block:
+    """Whole lines of a file, and where they start in it."""
+
+    start: int
+    data: bytes
+
+
+def blocks(path: Path, fingerprint: hashlib._Hash, batch: Batch, progress: Callable[[int], object]) -> Iterator[Block]:
+    """Yield a file's whole lines in blocks, adding each to the fingerprint.
+
+    A last line without its newline was cut off while being written: it is kept as unmatched,
+    because a record that is not whole can say something wrong (task 12 becomes task 1).
+    """
+    start, rest = 0, b""
+    with path.open("rb") as file:
+        while chunk := file.read(BLOCK):
+            fingerprint.update(chunk)
+            progress(len(chunk))
+            data = rest + chunk if rest else chunk
+            end = data.rfind(b"\n") + 1
+            if end:
+                yield Block(start, data if end == len(data) else data[:end])
+            rest = data[end:]
+            start += end
+    if rest:
+        batch.reject("last line is incomplete", start, rest)
+
+
+def dialect(block: Block) -> str:
+    """Name the dialect of a log by its first lines; 'unknown' where none of them is a record."""
+    for line in block.data[:BLOCK_HEAD].split(b"\n"):
+        if line.startswith(b'{"'):
+            return "jsonlog"
+        if _EPOCH.match(line):
+            return "text"
+        if _LOCAL.match(line):
+            return "text local"
+    return "unknown"
+
+
+def text_hits(block: Block, pattern: Pattern, clock: Clock, batch: Batch) -> Iterator[Hit]:
+    """Yield the lines of a text log whose message matches a pattern.
+
+    A line that holds the pattern's literal where a message starts, but does not match, is unmatched.
+    """
+    data, literal, match_at = block.data, pattern.literal, pattern.compiled.match
+    lead = 0 if pattern.regex.startswith(re.escape(literal)) else -1
+    position = data.find(literal)
+    while position >= 0:
+        line = data.rfind(b"\n", 0, position) + 1
+        if data[line + 10 : line + 11] == b".":
+            # The prefix holds "logger:lineno function LEVEL: ", so the first ": " ends it.
+            message = data.find(b": ", line, position + 2) + 2
+            time = _epoch(data, line)
+        else:
+            message, time = _local_prefix(data, line, position, clock)
+        match = match_at(data, message) if time is not None and message > 1 else None
+        if match is not None and time is not None:
+            yield Hit(block.start + line, time, match)
+        elif message == position and lead == 0 and time is not None:
+            batch.reject("event-like text in an unknown form", block.start + line, line_at(data, line))
+        position = data.find(literal, position + len(literal))
+
+
+def _epoch(data: bytes, line: int) -> float | None:
+    try:
+        return float(data[line : line + 17])
+    except ValueError:
+        match = _EPOCH.match(data, line)
+        return float(match[0]) if match else None
+
+
+def _local_prefix(data: bytes, line: int, position: int, clock: Clock) -> tuple[int, float | None]:
+    """Return where the message starts, and its time, in the dialect that has local time only."""
+    if (match := _LOCAL.match(data, line)) is None:
+        if (match := _EPOCH.match(data, line)) is None:
+            return 0, None  # a continuation line: part of the record above it
+        return data.find(b": ", line, position + 2) + 2, float(match[0])
+    naive = naive_seconds(f"{match[1].decode()}.{match[2].decode()}")
+    if naive is None:
+        return 0, None
+    return data.find(b"]  ", line, position + 3) + 3, clock.utc(naive)
+
+
+def line_at(data: bytes, line: int) -> bytes:
+    """Return the line that starts here, without its end."""
+    end = data.find(b"\n", line)
+    return data[line : end if end >= 0 else None]
+
+
+def json_hits(block: Block, pattern: Pattern, batch: Batch) -> Iterator[Hit]:
+    """Yield the records of a jsonlog whose formatted message matches a pattern."""
+    data, literal = block.data, pattern.literal
+    position = data.find(literal)
+    while position >= 0:
+        line = data.rfind(b"\n", 0, position) + 1
+        end = data.find(b"\n", position)
+        record = json_record(data[line:end])
+        if isinstance(record, str):
+            batch.reject(record, block.start + line, data[line:end])
+        else:
+            message = record["formatted"].encode("utf-8", "surrogatepass")
+            if match := pattern.compiled.match(message):
+                yield Hit(block.start + line, float(record["created"]), match)
+            elif message.startswith(literal) and pattern.regex.startswith(re.escape(literal)):
+                batch.reject("event-like text in an unknown form", block.start + line, message)
+        position = data.find(literal, end)
+
+
+def json_record(line: bytes) -> dict[str, Any] | str:
+    """Return a jsonlog record with its time and message, or why it is none."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return "not JSON"
+    if not isinstance(record, dict):
+        return "not a JSON object"
+    created, formatted = record.get("created"), record.get("formatted")
+    if not isinstance(created, float | int) or not isinstance(formatted, str):
+        return "a JSON object without created and formatted"
+    if not math.isfinite(created):
+        return "a time that is no number"
+    return record

@@ -1,0 +1,310 @@
+"""The log of a run's DataFlowKernel: RUN/parsl.log, or RUN/parsl.jsonlog since May 2026.
+
+State lines carry no try id, so records are taken in file order and the try is counted: a task's try
+is the number of its ``to fail_retryable`` lines so far. Where two DataFlowKernels live in one process,
+each log holds the records of both, and ``importers.parsl_threads`` tells them apart.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from importers.logfile import Block, blocks, dialect, json_hits, line_at, text_hits
+from importers.parsl_threads import Threads
+from importers.pattern import Pattern
+from importers.rows import Batch
+from importers.runs import RUN_LOGS, read_run
+from importers.sources import Progress, Source
+
+NAME = "parsl_log"
+
+WORKFLOW = "parsl.rundir.workflow"
+TASK = "parsl.rundir.task"
+TRY = "parsl.rundir.try"
+EXECUTOR = "parsl.rundir.executor"
+BLOCK = "parsl.rundir.block"
+ROOTS = (TASK,)
+
+
+class Record(NamedTuple):
+    """A line that matched: in file order once sorted. ``run`` is None where it can't be told."""
+
+    offset: int
+    time: float
+    match: re.Match[bytes]
+    rule: Rule
+    run: str | None
+
+
+class Reader:
+    """What has been read of one log so far: its batch, and each task's current try."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.tries: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self.try_spans: dict[tuple[str, str, int], int] = {}
+
+    def workflow(self, run: str) -> int:
+        """Return the span of the run."""
+        return self.batch.span(WORKFLOW, run=run)
+
+    def task(self, run: str, task: str) -> int:
+        """Return the span of a task, in its run."""
+        return self.batch.span(TASK, task, run=run)
+
+    def try_(self, run: str, task: str, try_id: int) -> int:
+        """Return the span of a try, in its task, in its run."""
+        span = self.try_spans.get((run, task, try_id))
+        if span is None:
+            span = self.try_spans[run, task, try_id] = self.batch.span(TRY, task, str(try_id), run=run)
+            parent = self.task(run, task)
+            self.batch.subspan(parent, span, str(try_id))
+            self.batch.subspan(self.workflow(run), parent, task)
+        return span
+
+    def executor(self, run: str, label: str) -> int:
+        """Return the span of an executor, in its run."""
+        span = self.batch.span(EXECUTOR, label, run=run)
+        self.batch.subspan(self.workflow(run), span, label)
+        return span
+
+    def block(self, run: str, label: str, block: str) -> int:
+        """Return the span of a block, in its executor."""
+        span = self.batch.span(BLOCK, label, block, run=run)
+        self.batch.subspan(self.executor(run, label), span, block)
+        return span
+
+
+class Rule(NamedTuple):
+    """A pattern of a message, and what it does to the reader."""
+
+    pattern: Pattern
+    apply: Callable[[Reader, Record, str], None]
+
+
+def _text(record: Record, group: str) -> str:
+    return record.match[group].decode("utf-8", "replace")
+
+
+def _workflow_event(event: str) -> Callable[[Reader, Record, str], None]:
+    def apply(reader: Reader, record: Record, run: str) -> None:
+        reader.batch.event(reader.workflow(run), record.time, event, record.offset)
+
+    return apply
+
+
+def _task_event(event: str) -> Callable[[Reader, Record, str], None]:
+    def apply(reader: Reader, record: Record, run: str) -> None:
+        reader.batch.event(reader.task(run, _text(record, "task")), record.time, event, record.offset)
+
+    return apply
+
+
+def _info(reader: Reader, record: Record, run: str) -> None:
+    """Keep what the start-up and shutdown information says of the workflow, times left out.
+
+    ``{'python_version': '3.11.7', ..., 'time_began': datetime.datetime(2026, 11, 23, 1, 34), ...}``
+    """
+    text = re.sub(r"datetime\.datetime\([^()]*\)", "None", _text(record, "info"))
+    try:
+        info = ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        reader.batch.reject("workflow information in an unknown form", record.offset, record.match[0])
+        return
+    if isinstance(info, dict):
+        reader.batch.annotate(
+            reader.workflow(run), **{str(k): v for k, v in info.items() if isinstance(v, str | int | float)}
+        )
+        reader.batch.run_names.setdefault(run, str(info.get("workflow_name") or ""))
+
+
+def _startup(reader: Reader, record: Record, run: str) -> None:
+    _info(reader, record, run)
+    reader.batch.event(reader.workflow(run), record.time, "started", record.offset)
+
+
+def _shutdown(reader: Reader, record: Record, run: str) -> None:
+    _info(reader, record, run)
+    reader.batch.event(reader.workflow(run), record.time, "completed", record.offset)
+
+
+def _submitted(reader: Reader, record: Record, run: str) -> None:
+    """Task 8 submitted for App work, waiting on task 7, task 9."""
+    task = _text(record, "task")
+    span = reader.task(run, task)
+    reader.batch.event(span, record.time, "submitted", record.offset)
+    reader.batch.subspan(reader.workflow(run), span, task)
+    waits = [int(t) for t in re.findall(rb"\btask (\d{1,18})\b", record.match["waits"] or b"")]
+    reader.batch.annotate(span, app=_text(record, "app"), depends=waits or None)
+
+
+def _state(reader: Reader, record: Record, run: str) -> None:
+    """Task 0 changing state from pending to launched."""
+    task, state = _text(record, "task"), _text(record, "state")
+    try_id = reader.tries[run, task]
+    reader.batch.event(reader.try_(run, task, try_id), record.time, state, record.offset)
+    if state == "fail_retryable":
+        # This line still belongs to the try that failed; the next lines to the next one.
+        reader.tries[run, task] = try_id + 1
+
+
+def _launched(reader: Reader, record: Record, run: str) -> None:
+    """Parsl task 6 try 1 launched on executor htex_Local with executor id 254.
+
+    The only place where a try and its executor task are named together.
+    """
+    span = reader.try_(run, _text(record, "task"), int(record.match["try"]))
+    reader.batch.event(span, record.time, "launched_on_executor", record.offset)
+    executor_task = record.match["executor_task"]
+    reader.batch.annotate(
+        span, executor=_text(record, "label"), executor_task=int(executor_task) if executor_task else None
+    )
+
+
+def _exception(reader: Reader, record: Record, run: str) -> None:
+    """Task 6 try 0 failed with exception of type ValueError."""
+    span = reader.try_(run, _text(record, "task"), int(record.match["try"]))
+    reader.batch.event(span, record.time, "exception", record.offset)
+    reader.batch.annotate(span, exception=_text(record, "exception"))
+
+
+def _executor(reader: Reader, record: Record, run: str) -> None:
+    span = reader.executor(run, _text(record, "label"))
+    reader.batch.event(span, record.time, "added", record.offset)
+    reader.batch.annotate(span, type=_text(record, "type"))
+
+
+def _block_event(event: str) -> Callable[[Reader, Record, str], None]:
+    def apply(reader: Reader, record: Record, run: str) -> None:
+        span = reader.block(run, _text(record, "label"), _text(record, "block"))
+        reader.batch.event(span, record.time, event, record.offset)
+        if "job" in record.match.re.groupindex:
+            reader.batch.annotate(span, job=_text(record, "job"))
+
+    return apply
+
+
+def _marked(reader: Reader, record: Record, run: str) -> None:
+    """Marking block 0 as SCALED_IN: without its executor, so it counts only where just one has the block."""
+    block = _text(record, "block")
+    spans = [
+        i
+        for i, key in enumerate(reader.batch.span_keys)
+        if reader.batch.span_types[i] == BLOCK and reader.batch.span_runs[i] == run and key[1] == block
+    ]
+    if len(spans) == 1:
+        reader.batch.event(spans[0], record.time, "scaled_in", record.offset)
+    else:
+        reader.batch.reject(f"a block that {len(spans)} executors have", record.offset, record.match[0])
+
+
+_LOADS = ("active_tasks", "active_slots", "running_blocks", "pending_blocks")
+
+
+def _load(reader: Reader, record: Record, run: str) -> None:
+    """[Scaling executor L] Executor 252 active tasks, 4 active slots, and 0/1 running/pending blocks."""
+    span = reader.executor(run, _text(record, "label"))
+    for name in _LOADS:
+        reader.batch.samples.append((span, name, record.time, float(record.match[name])))
+
+
+RULES = (
+    Rule(Pattern(rb"Run id is: (?P<run>\S+)"), _workflow_event("began")),
+    Rule(Pattern(rb"Workflow startup information: (?P<info>\{.*\})"), _startup),
+    Rule(Pattern(rb"Workflow shutdown information: (?P<info>\{.*\})"), _shutdown),
+    Rule(Pattern(rb"DFK cleanup initiated"), _workflow_event("cleanup_initiated")),
+    Rule(Pattern(rb"DFK cleanup complete"), _workflow_event("cleanup_complete")),
+    Rule(Pattern(rb"Adding executor (?P<label>\S+) of type (?P<type>\S+)"), _executor),
+    Rule(
+        Pattern(rb"Task (?P<task>\d+) submitted for App (?P<app>.*), (?:not waiting on|waiting on(?P<waits>.*))"),
+        _submitted,
+    ),
+    # 2023 has no state lines; initializing and changing came 2026-04.
+    Rule(Pattern(rb"Task (?P<task>\d+) initializing state to (?P<state>\w+)"), _state),
+    Rule(Pattern(rb"Task (?P<task>\d+) changing state from \w+ to (?P<state>\w+)"), _state),
+    Rule(
+        Pattern(
+            rb"Parsl task (?P<task>\d+) try (?P<try>\d+) launched on executor (?P<label>\S+)"
+            rb"(?: with executor id (?P<executor_task>\d+))?$"
+        ),
+        _launched,
+    ),
+    Rule(
+        Pattern(rb"Task (?P<task>\d+) try (?P<try>\d+) failed with exception of type (?P<exception>\S+)"),
+        _exception,
+    ),
+    Rule(Pattern(rb"Task (?P<task>\d+) failed after \d+ retry attempts"), _task_event("failed_after_retries")),
+    Rule(Pattern(rb"Task (?P<task>\d+) failed due to dependency failure$"), _task_event("dependency_failed")),
+    Rule(Pattern(rb"Task (?P<task>\d+) failed due to failure of an inner join future"), _task_event("join_failed")),
+    Rule(Pattern(rb"Reusing cached result for task (?P<task>\d+)"), _task_event("memo_reused")),
+    Rule(Pattern(rb"Join callback for task (?P<task>\d+), "), _task_event("join_callback")),
+    Rule(Pattern(rb"\[Scaling executor (?P<label>[^\]]+)\] Allocated block ID (?P<block>\S+)"), _block_event("allocated")),
+    Rule(
+        Pattern(rb"\[Scaling executor (?P<label>[^\]]+)\] Launched block (?P<block>\S+) with job ID (?P<job>\S+)"),
+        _block_event("launched"),
+    ),
+    Rule(Pattern(rb"Marking block (?P<block>\S+) as SCALED_IN"), _marked),
+    Rule(
+        Pattern(
+            rb"\[Scaling executor (?P<label>[^\]]+)\] Executor (?P<active_tasks>\d+) active tasks, "
+            rb"(?P<active_slots>\d+) active slots, and (?P<running_blocks>\d+)/(?P<pending_blocks>\d+) running/pending blocks"
+        ),
+        _load,
+    ),
+)
+
+PATTERNS = tuple(rule.pattern for rule in RULES)
+
+
+def find(path: Path) -> Source | None:
+    """Recognise parsl.log and parsl.jsonlog."""
+    if path.name not in RUN_LOGS:
+        return None
+    directory = path.absolute().parent
+    return Source(NAME, path, f"{directory.name}/{path.name}", read_run(directory))
+
+
+def read(source: Source, batch: Batch, progress: Progress) -> str:
+    """Read the log of a DataFlowKernel."""
+    fingerprint = hashlib.sha1(usedforsecurity=False)
+    if source.run.run_id is None:
+        for _ in blocks(source.path, fingerprint, batch, progress):
+            pass
+        # A child process that runs the user's script again starts a log, and stops before the run id.
+        batch.format = "no run id"
+        batch.reject("a log without 'Run id is': the start of a child process, not a run", 0, source.name)
+        return fingerprint.hexdigest()
+    if source.run.utc_offset is not None:
+        batch.run_offsets[source.run.run_id] = source.run.utc_offset
+    reader, threads = Reader(batch), Threads(source.run.run_id)
+    for block in blocks(source.path, fingerprint, batch, progress):
+        batch.format = batch.format or dialect(block)
+        threads.read(block, batch.format == "jsonlog")
+        for record in sorted(_records(block, batch, threads), key=lambda record: record.offset):
+            if record.run is None:
+                line = line_at(block.data, record.offset - block.start)
+                batch.reject("which of the runs in this log it belongs to is not known", record.offset, line)
+                continue
+            batch.records += 1
+            record.rule.apply(reader, record, record.run)
+    return fingerprint.hexdigest()
+
+
+def _records(block: Block, batch: Batch, threads: Threads) -> list[Record]:
+    """Return the records of a block that match a rule, each with its run."""
+    records = []
+    for rule in RULES:
+        if batch.format == "jsonlog":
+            hits = json_hits(block, rule.pattern, batch)
+        else:
+            hits = text_hits(block, rule.pattern, batch.clock, batch)
+        records += [Record(*hit, rule, threads.run_of(hit.offset)) for hit in hits]
+    return records
+
+

@@ -1,0 +1,142 @@
+"""Tell apart the runs whose records share one parsl.log.
+
+Each DataFlowKernel of a process logs to every open parsl.log of that process, and text lines carry no
+run id. What tells them apart is the thread: a kernel's launch thread names its executors, and result
+threads start while their kernel does. A log of one run, which nearly all are, costs nothing here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import Any
+
+from importers.logfile import Block, json_record
+
+_RUN_ID = b"Run id is: "
+_START = "Starting DataFlowKernel"
+
+# 1795397698.766988 2026-11-23 01:34:58 MainProcess-3679 Task-Launch_0-139835788478144 parsl.dataflow.dflow:565 f INFO: ...
+_HEADER = re.compile(rb"\d+\.\d+ \S+ \S+ \S+-\d+ (?P<name>.+?)-(?P<thread>\d+) \S+:\d+ \S+ [A-Z]+: (?P<message>.*)")
+
+_EXECUTOR_ADDED = re.compile(r"Adding executor (\S+) of type ")
+_LAUNCHED = re.compile(r"Parsl task \d+ try \d+ launched on executor (\S+)")
+_WILL_BE_SENT = re.compile(r"Task \d+ will be sent to executor (\S+)")
+_SCALING = re.compile(r"\[Scaling executor ([^\]]+)\]")
+_RUN_NAMED = re.compile(r"Workflow (?:startup|shutdown) information: .*'run_id': '([^']+)'")
+
+# These threads begin while their kernel starts, and serve it alone.
+_KERNEL_THREADS = ("HTEX-Result-Queue-Thread", "WorkQueue-collector-thread", "TaskVine")
+
+
+class _Line:
+    """A record's offset, thread, message, and the run it names itself, if any."""
+
+    def __init__(self, offset: int, name: str, thread: str, message: str, run: str | None) -> None:
+        self.offset, self.name, self.thread, self.message, self.run = offset, name, thread, message, run
+
+
+class Threads:
+    """Knows the run of each record of a log, once its blocks have been read in order."""
+
+    def __init__(self, own_run: str) -> None:
+        self.own_run = self._latest = own_run
+        self.runs: list[str] = []
+        self.run_at: dict[int, str] | None = None
+        self._labels: defaultdict[str, set[str]] = defaultdict(set)
+        self._serves: dict[str, str] = {}
+        self._now: dict[str, str | None] = {}
+
+    def read(self, block: Block, is_json: bool) -> None:
+        """Learn from a block. Cheap until a second run id turns up."""
+        ids = re.findall(rb"Run id is: ([^\s\"]+)", block.data) if _RUN_ID in block.data else []
+        self.runs += [run for run in dict.fromkeys(i.decode("utf-8", "replace") for i in ids) if run not in self.runs]
+        if len(self.runs) < 2:
+            return
+        lines = list(_json_lines(block) if is_json else _text_lines(block))
+        for line in lines:
+            self._learn_labels(line)
+        for line in lines:
+            if (match := _LAUNCHED.match(line.message)) and (run := self._of_label(match[1])):
+                self._serves[line.thread] = run
+            elif line.run and line.name.startswith("Task-Launch"):
+                self._serves[line.thread] = line.run
+        self.run_at = self.run_at or {}
+        ending: dict[str, str] = {}
+        for line in reversed(lines):
+            # What a kernel logs while it shuts down comes before the line that names it.
+            if match := _RUN_NAMED.match(line.message):
+                ending[line.thread] = match[1]
+            elif line.thread in ending:
+                if line.message.startswith(("DFK cleanup initiated", "Marking block ")):
+                    self.run_at[line.offset] = ending[line.thread]
+                if line.message.startswith("DFK cleanup initiated"):
+                    del ending[line.thread]
+        for line in lines:
+            if run := self._follow(line):
+                self.run_at.setdefault(line.offset, run)
+
+    def _learn_labels(self, line: _Line) -> None:
+        if line.message.startswith(_START):
+            self._now[line.thread] = None
+        elif line.message.startswith("Run id is: "):
+            self._now[line.thread] = line.message.removeprefix("Run id is: ").strip()
+        elif (match := _EXECUTOR_ADDED.match(line.message)) and (run := self._now.get(line.thread)):
+            self._labels[match[1]].add(run)
+
+    def _of_label(self, label: str) -> str | None:
+        """Return the run that alone has an executor of this label."""
+        runs = self._labels.get(label, set())
+        return next(iter(runs)) if len(runs) == 1 else None
+
+    def _follow(self, line: _Line) -> str | None:
+        """Return the run of a line, knowing those above it."""
+        if line.message.startswith(_START):
+            # From here to its run id, this thread builds a kernel; other threads go on.
+            self._now[line.thread] = None
+            return None
+        if line.message.startswith("Run id is: "):
+            self._latest = line.message.removeprefix("Run id is: ").strip()
+            self._now[line.thread] = self._latest
+            return self._latest
+        if line.run:
+            if not line.name.startswith("Task-Launch"):
+                self._now[line.thread] = line.run
+            return line.run
+        if match := _RUN_NAMED.match(line.message):
+            return match[1]
+        for pattern in (_WILL_BE_SENT, _SCALING, _LAUNCHED):
+            if match := pattern.match(line.message):
+                run = self._of_label(match[1])
+                if pattern is _WILL_BE_SENT:
+                    self._now[line.thread] = run
+                return run
+        if line.thread not in self._serves and line.name.startswith(_KERNEL_THREADS):
+            self._serves[line.thread] = self._latest
+        return self._serves.get(line.thread) or self._now.get(line.thread)
+
+    def run_of(self, offset: int) -> str | None:
+        """Return the run of the record at an offset; None where it can't be told."""
+        return self.own_run if self.run_at is None else self.run_at.get(offset)
+
+
+def _text_lines(block: Block) -> list[_Line]:
+    lines = []
+    for match in re.finditer(rb"^.*$", block.data, re.MULTILINE):
+        if header := _HEADER.match(block.data, match.start()):
+            name, thread, message = (part.decode("utf-8", "replace") for part in header.group(1, 2, 3))
+            lines.append(_Line(block.start + match.start(), name, thread, message, None))
+    return lines
+
+
+def _json_lines(block: Block) -> list[_Line]:
+    lines = []
+    for match in re.finditer(rb"^.*$", block.data, re.MULTILINE):
+        record: dict[str, Any] | str = json_record(match[0])
+        if isinstance(record, dict):
+            name, thread = str(record.get("threadName")), str(record.get("thread"))
+            run = record.get("parsl.dfk")
+            lines.append(
+                _Line(block.start + match.start(), name, thread, record["formatted"], str(run) if run else None)
+            )
+    return lines

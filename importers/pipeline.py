@@ -1,0 +1,166 @@
+"""An import from end to end: find sources, read them, store their rows, link, derive, report."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from importers import links, sequences
+from importers.formats import FORMATS
+from importers.rows import Batch
+from importers.runs import read_run
+from importers.sources import Importer, Progress, Source, find_sources
+from importers.store import Store, open_store
+from importers.times import MACHINE, Clock, clock_of_offset
+
+
+class NothingToImport(Exception):
+    """No path holds anything that an importer knows; the message says what was looked for."""
+
+
+@dataclass
+class ReadSource:
+    """What came of reading one source. ``error`` says why it could not be read, if so."""
+
+    source: Source
+    batch: Batch
+    size: int
+    fingerprint: str
+    error: str | None = None
+
+
+@dataclass
+class Summary:
+    """What an import did. ``skipped`` holds paths left out, and why."""
+
+    database: Path
+    read: list[ReadSource] = field(default_factory=list)
+    unchanged: list[Source] = field(default_factory=list)
+    skipped: list[tuple[Path, str]] = field(default_factory=list)
+
+    @property
+    def understood(self) -> bool:
+        """Whether any record of any source gave rows, now or in an earlier import."""
+        return bool(self.unchanged) or any(read.batch.records for read in self.read)
+
+
+def import_paths(
+    paths: Iterable[Path],
+    database: Path,
+    *,
+    clock: Clock = MACHINE,
+    importer: str | None = None,
+    jobs: int = 1,
+    progress: Callable[[int], object] = lambda size: None,
+    started: Callable[[int], object] = lambda size: None,
+    finish: Callable[[sqlite3.Connection], object] = lambda conn: None,
+) -> Summary:
+    """Import every log under the paths into a database: all of them or, on an error, none.
+
+    ``clock`` reads local times of runs whose own log does not show their zone. ``started`` is told how
+    many bytes will be read, ``progress`` of each piece. ``finish`` gets the connection before the commit.
+
+    Raises NothingToImport and store.StoreError.
+    """
+    summary = Summary(database)
+    chosen = [FORMATS[importer]] if importer else list(FORMATS.values())
+    read_run.cache_clear()
+    sources = find_sources(paths, chosen, summary.skipped)
+    if not sources:
+        raise NothingToImport(_nothing(paths, chosen, summary.skipped))
+    sources = [replace(source, clock=_clock(source, clock)) for source in _with_known_clocks(sources, database)]
+    started(sum(_size(source) for source in sources))
+    with open_store(database) as store:
+        for found in _read_all(sources, jobs, progress):
+            _store(store, found, summary)
+        store.flush()
+        store.retime()
+        links.link(store.conn, store.touched)
+        sequences.update(store.conn, store.touched)
+        finish(store.conn)
+    return summary
+
+
+def _store(store: Store, found: ReadSource, summary: Summary) -> None:
+    known = store.known(found.source)
+    if found.error is None and known is not None and store.is_same(found.source, found.batch, found.fingerprint):
+        summary.unchanged.append(found.source)
+    elif known is not None and known[1] > found.size:
+        summary.skipped.append((found.source.path, "a longer state of this log has been imported before"))
+    else:
+        store.add(found.source, found.batch, found.size, found.fingerprint)
+        summary.read.append(found)
+
+
+def _clock(source: Source, default: Clock) -> Clock:
+    """Return the clock for a source's local times: its run's, where the run's log shows it."""
+    offset = source.run.utc_offset
+    return default if offset is None else clock_of_offset(offset)
+
+
+def _with_known_clocks(sources: list[Source], database: Path) -> Iterator[Source]:
+    """Add the clocks of runs that this import or an earlier one knows to the sources that hold many runs."""
+    offsets: dict[str, float] = {}
+    if database.exists():
+        try:
+            with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as conn:
+                offsets.update(conn.execute("SELECT key, utc_offset FROM runs WHERE utc_offset IS NOT NULL"))
+        except sqlite3.Error:
+            pass  # open_store says what is wrong with it
+    offsets |= {s.run.key: s.run.utc_offset for s in sources if s.run.utc_offset is not None}
+    clocks = {run: clock_of_offset(offset) for run, offset in offsets.items()}
+    for source in sources:
+        yield replace(source, clocks=source.clocks | clocks) if not source.run.directory else source
+
+
+def read_source(source: Source, progress: Progress = lambda size: None) -> ReadSource:
+    """Read one source into rows: a function of the file alone, so it can run anywhere."""
+    batch = Batch(source.run.key)
+    fingerprint, error, size = "", None, _size(source)
+    try:
+        fingerprint = FORMATS[source.importer].read(source, batch, progress)
+    except OSError as failure:
+        error = failure.strerror or type(failure).__name__
+        batch.reject("the file can not be read", 0, error)
+    if not batch.records and not batch.unmatched:
+        batch.reject("nothing in this file is known to the importer", 0, source.name)
+    batch.format = batch.format or "empty"
+    batch.seal()
+    return ReadSource(source, batch, size, fingerprint, error)
+
+
+def _read_all(sources: list[Source], jobs: int, progress: Callable[[int], object]) -> Iterator[ReadSource]:
+    """Read the sources, in this order, in this process or in several."""
+    if jobs < 2 or len(sources) < 2:
+        yield from map(partial(read_source, progress=progress), sources)
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        # The largest first, so that none is left to run alone at the end.
+        order = sorted(range(len(sources)), key=lambda i: -_size(sources[i]))
+        futures = {i: pool.submit(read_source, sources[i]) for i in order}
+        for i in range(len(sources)):
+            found = futures.pop(i).result()
+            progress(found.size)
+            yield found
+
+
+def _size(source: Source) -> int:
+    try:
+        return source.path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _nothing(paths: Iterable[Path], importers: list[Importer], skipped: list[tuple[Path, str]]) -> str:
+    names = ", ".join(str(path) for path in paths)
+    kinds = ", ".join(importer.NAME for importer in importers)
+    links_out = f" ({len(skipped)} symbolic links were not followed)" if skipped else ""
+    return (
+        f"No log that dnpc knows under {names}{links_out}. Give a Parsl runinfo folder, a run directory like "
+        f"runinfo/000, or one log file. Looked for: {kinds}"
+    )

@@ -1,0 +1,132 @@
+"""The rows that one source gives: what an importer returns and the store writes."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from importers.keys import KeyPrefix
+from importers.times import EPOCH, Clock
+
+TEXT_KEPT = 500
+"""How much of an unmatched record is kept, in characters."""
+
+_VARIABLE = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,}(?:-[0-9a-f]+)*\b|\d+(?:\.\d+)?|'[^']{40,}'")
+
+
+class Unmatched(NamedTuple):
+    """A kind of record that was not understood: how often, and its first."""
+
+    count: int
+    offset: int
+    text: str
+
+
+def template(text: str) -> str:
+    """Replace what varies from record to record: numbers, ids, long quotes."""
+    return _VARIABLE.sub("#", text)[:200]
+
+
+@dataclass
+class Batch:
+    """Rows of one source, in columns, with spans numbered from 0 within the batch.
+
+    ``run`` is the key of the run in whose scope local keys are unique. Times are UTC seconds;
+    offsets are where the record starts: bytes in a text file, rowid in a database table.
+    """
+
+    run: str
+    format: str = ""
+    clock: Clock = EPOCH
+    records: int = 0
+    # Spans: parallel lists, in order of first mention.
+    span_runs: list[str] = field(default_factory=list)
+    span_types: list[str] = field(default_factory=list)
+    span_keys: list[tuple[str, ...]] = field(default_factory=list)
+    # Made of these when the batch is sealed: surrogate keys, and local keys as text.
+    uuids: list[str] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    attributes: dict[int, dict[str, Any]] = field(default_factory=dict)
+    # Events: parallel columns.
+    event_spans: array[int] = field(default_factory=lambda: array("q"))
+    event_times: array[float] = field(default_factory=lambda: array("d"))
+    event_types: array[int] = field(default_factory=lambda: array("q"))
+    event_offsets: array[int] = field(default_factory=lambda: array("q"))
+    event_type_names: list[str] = field(default_factory=list)
+    event_notes: dict[int, str] = field(default_factory=dict)
+    subspans: dict[tuple[int, int], str] = field(default_factory=dict)
+    samples: list[tuple[int, str, float, float]] = field(default_factory=list)
+    unmatched: dict[tuple[str, str], Unmatched] = field(default_factory=dict)
+    tables: dict[str, tuple[tuple[str, ...], list[tuple[Any, ...]]]] = field(default_factory=dict)
+    run_names: dict[str, str] = field(default_factory=dict)
+    run_clocks: dict[str, Clock] = field(default_factory=dict)
+    run_offsets: dict[str, float] = field(default_factory=dict)
+    _span_index: dict[tuple[str, ...], int] = field(default_factory=dict)
+    _event_type_index: dict[str, int] = field(default_factory=dict)
+
+    def span(self, span_type: str, *key: str, run: str | None = None) -> int:
+        """Return the number of a span, made on first mention."""
+        run = self.run if run is None else run
+        identity = (run, span_type, *key)
+        index = self._span_index.get(identity)
+        if index is None:
+            index = self._span_index[identity] = len(self.span_types)
+            self.span_runs.append(run)
+            self.span_types.append(span_type)
+            self.span_keys.append(key)
+        return index
+
+    def annotate(self, span: int, **values: Any) -> None:
+        """Set attributes of a span; None says nothing."""
+        kept = {name: value for name, value in values.items() if value is not None}
+        if kept:
+            self.attributes.setdefault(span, {}).update(kept)
+
+    def event_type(self, name: str) -> int:
+        """Return the number of an event type within this batch."""
+        index = self._event_type_index.get(name)
+        if index is None:
+            index = self._event_type_index[name] = len(self.event_type_names)
+            self.event_type_names.append(name)
+        return index
+
+    def event(self, span: int, time: float, name: str, offset: int, note: str | None = None) -> None:
+        """Add an event of a span, at UTC seconds."""
+        if note is not None:
+            self.event_notes[len(self.event_times)] = note
+        self.event_spans.append(span)
+        self.event_times.append(time)
+        self.event_types.append(self.event_type(name))
+        self.event_offsets.append(offset)
+
+    def subspan(self, superspan: int, subspan: int, key: str) -> None:
+        """Say that one span lies in another, where it is called ``key``."""
+        self.subspans[superspan, subspan] = key
+
+    def reject(self, reason: str, offset: int, text: str | bytes) -> None:
+        """Keep a record that gave no row: the first of its kind, and how many there are."""
+        if isinstance(text, bytes):
+            text = text[: 4 * TEXT_KEPT].decode("utf-8", "replace")
+        text = text[:TEXT_KEPT].replace("\0", "\\0")
+        kind = (reason, template(text))
+        count, first, kept = self.unmatched.get(kind, (0, offset, text))
+        self.unmatched[kind] = Unmatched(count + 1, first, kept)
+
+    def table(self, name: str, columns: tuple[str, ...]) -> list[tuple[Any, ...]]:
+        """Return the list that collects rows of a type-aware table: a span, then these columns."""
+        return self.tables.setdefault(name, (columns, []))[1]
+
+    def seal(self) -> None:
+        """Make the surrogate keys, ``surrogate_key(type, run, *key)``, and drop what only collecting needs."""
+        prefixes: dict[tuple[str, ...], KeyPrefix] = {}
+        for run, span_type, *key in self._span_index:
+            scope = (span_type, run, *key[:-1])
+            prefix = prefixes.get(scope)
+            if prefix is None:
+                prefix = prefixes[scope] = KeyPrefix(*scope)
+            self.uuids.append(prefix(*key[-1:]))
+            self.keys.append("/".join(key) or run)
+        self._span_index = {}
+        self.span_keys = []

@@ -1,0 +1,109 @@
+"""Which run a file belongs to: read from the head of the run directory's own logs."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from importers.keys import surrogate_key
+from importers.times import naive_seconds, utc_offset
+
+RUN_LOGS = ("parsl.log", "parsl.jsonlog")
+
+# Both dialects end the id the same way: 'Run id is: 2cf25028-4324-447a-b42b-f813ca5d9dc4' then \n or ".
+_RUN_ID = re.compile(rb'Run id is: ([^\s"]{1,200})')
+_EPOCH_AND_LOCAL = re.compile(rb"^(\d+\.\d+) (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) ", re.MULTILINE)
+_HEAD = 1 << 16
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory. ``key`` scopes its local ids.
+
+    ``run_id`` is None where no log of the directory holds one, and then ``key`` stands for it.
+    ``utc_offset`` is in seconds east of UTC, None where no log shows it.
+    """
+
+    key: str
+    run_id: str | None
+    utc_offset: float | None
+    directory: str
+
+
+@lru_cache(maxsize=4096)
+def read_run(directory: Path) -> Run:
+    """Read the run id and the clock's offset of a run directory from the head of its log.
+
+    The first run id in the log is the directory's own: where two DataFlowKernels live in one
+    process, the log also holds the records of the later one.
+    """
+    for name in RUN_LOGS:
+        found = _first_run_id(directory / name)
+        if found:
+            run_id, offset = found
+            if run_id:
+                return Run(run_id, run_id, offset, directory.name)
+    return Run(_stand_in(directory), None, None, directory.name)
+
+
+def _first_run_id(path: Path) -> tuple[str | None, float | None] | None:
+    """Return the first run id and the UTC offset in a log, searching block by block."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+        window = head
+        while True:
+            match = _RUN_ID.search(window)
+            # An id that touches the window's end may be cut: read on.
+            if match and match.end() < len(window):
+                line = window[window.rfind(b"\n", 0, match.start()) + 1 :].split(b"\n", 1)[0]
+                return match[1].decode("utf-8", "replace"), _offset(line, head)
+            chunk = file.read(1 << 22)
+            if not chunk:
+                return None
+            window = window[-4096:] + chunk
+
+
+def _offset(line: bytes, head: bytes) -> float | None:
+    """Find how far east of UTC a log's clock is, from a moment that it gives both ways."""
+    match = _EPOCH_AND_LOCAL.match(line) or _EPOCH_AND_LOCAL.search(head)
+    if match:
+        naive = naive_seconds(match[2].decode())
+        return None if naive is None else utc_offset(naive, float(match[1]))
+    for text in head.splitlines():
+        # {"created": 1795397721.66, ..., "parsl.workflow_info.time_began": "2026-11-23 01:35:21.623117"}
+        if b'"parsl.workflow_info.time_began"' in text:
+            try:
+                record = json.loads(text)
+                naive = naive_seconds(str(record["parsl.workflow_info.time_began"]))
+                return None if naive is None else utc_offset(naive, float(record["created"]))
+            except (ValueError, KeyError, TypeError):
+                return None
+    return None
+
+
+def _stand_in(directory: Path) -> str:
+    """Make a run key from the start of the directory's first log: the same wherever the folder lies."""
+    logs = [directory / name for name in RUN_LOGS]
+    logs += sorted(directory.glob("*/interchange.*log")) + sorted(directory.glob("*/block-*/*/manager.*log"))
+    logs += sorted(directory.glob("*/block-*/*/worker_*.*log"))
+    for path in logs:
+        if path.is_file():
+            with path.open("rb") as file:
+                return surrogate_key("run without id", file.read(4096))
+    return surrogate_key("run without id", directory.name)
+
+
+def runs_of_managers(monitoring_db: Path) -> dict[str, str]:
+    """Return the run id of each HTEX manager that a monitoring.db knows: for run directories without one."""
+    try:
+        with closing(sqlite3.connect(f"file:{monitoring_db}?mode=ro", uri=True)) as conn:
+            return dict(conn.execute("SELECT DISTINCT uid, run_id FROM node").fetchall())
+    except sqlite3.Error:
+        return {}

@@ -1,0 +1,297 @@
+"""The tables of a dnpc database, in one place.
+
+Times are REAL seconds since 1970, UTC. Integer ids are local to one database file:
+join databases by ``uuid``, never by ``id``.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+VERSION = 1
+"""Kept in ``PRAGMA user_version``: raised when the tables change their meaning."""
+
+TABLES = """
+/* One execution in whose scope local ids are unique: a Parsl run, a lone manager log. */
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,      -- the run id, or what stands for it
+    name TEXT,                     -- for people: 'run_htex.py 000'
+    utc_offset REAL                -- seconds east of UTC, as the run's own logs show it
+);
+
+/* One log file that was read. */
+CREATE TABLE sources (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,      -- surrogate key: the same file from another folder is the same source
+    importer TEXT NOT NULL,
+    path TEXT NOT NULL,            -- relative to the folder that holds the runs
+    format TEXT NOT NULL,          -- the dialect found in it
+    run INTEGER REFERENCES runs(id),
+    size INTEGER NOT NULL,         -- bytes
+    fingerprint TEXT NOT NULL,     -- of the whole content
+    records INTEGER NOT NULL,      -- records that gave rows
+    events INTEGER NOT NULL,
+    unmatched INTEGER NOT NULL,
+    first_time REAL,
+    last_time REAL,
+    clock TEXT NOT NULL,           -- how its times were read as UTC
+    imported_at REAL NOT NULL
+);
+
+CREATE TABLE span_types (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+);
+
+CREATE TABLE event_types (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+);
+
+/* A timed thing. */
+CREATE TABLE spans (
+    id INTEGER PRIMARY KEY,
+    uuid TEXT NOT NULL UNIQUE,     -- surrogate_key(type, run key, local key parts...)
+    type INTEGER NOT NULL REFERENCES span_types(id),
+    run INTEGER REFERENCES runs(id),
+    key TEXT NOT NULL,             -- the local key, readable: 'htex_Local/17'
+    began REAL,                    -- time of its first event
+    ended REAL,                    -- time of its last event
+    attributes TEXT,               -- JSON object
+    note TEXT
+);
+
+/* A time and a type in a span. Clustered, so that a span's events lie together in time order. */
+CREATE TABLE events (
+    span INTEGER NOT NULL REFERENCES spans(id),
+    time REAL NOT NULL,
+    type INTEGER NOT NULL REFERENCES event_types(id),
+    n INTEGER NOT NULL,            -- 0, or counts events alike in span, time and type
+    source INTEGER NOT NULL REFERENCES sources(id),
+    offset INTEGER,                -- where its record starts in the source: byte, or rowid
+    note TEXT,
+    PRIMARY KEY (span, time, type, n)
+) WITHOUT ROWID;
+
+/* Nesting, a DAG: a task is in its try and on its worker. */
+CREATE TABLE subspans (
+    superspan INTEGER NOT NULL REFERENCES spans(id),
+    subspan INTEGER NOT NULL REFERENCES spans(id),
+    key TEXT NOT NULL,             -- the name of the subspan in the superspan
+    note TEXT,
+    PRIMARY KEY (superspan, subspan)
+) WITHOUT ROWID;
+
+/* Two accounts of one thing. Undirected. */
+CREATE TABLE facets (
+    left INTEGER NOT NULL REFERENCES spans(id),
+    right INTEGER NOT NULL REFERENCES spans(id),
+    note TEXT,
+    PRIMARY KEY (left, right)
+) WITHOUT ROWID;
+
+CREATE TABLE metrics (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    unit TEXT
+);
+
+/* Numeric series beside spans. */
+CREATE TABLE samples (
+    span INTEGER NOT NULL REFERENCES spans(id),
+    metric INTEGER NOT NULL REFERENCES metrics(id),
+    time REAL NOT NULL,
+    value REAL,
+    source INTEGER NOT NULL REFERENCES sources(id),
+    PRIMARY KEY (span, metric, time)
+) WITHOUT ROWID;
+
+/* What was not understood: the first of each kind, with a count. */
+CREATE TABLE unmatched (
+    source INTEGER NOT NULL REFERENCES sources(id),
+    reason TEXT NOT NULL,
+    template TEXT NOT NULL,        -- the text with its variable parts replaced
+    count INTEGER NOT NULL,
+    offset INTEGER NOT NULL,       -- of the first
+    text TEXT NOT NULL,            -- of the first
+    PRIMARY KEY (source, reason, template)
+) WITHOUT ROWID;
+
+/* Raw JSON log records, kept whole. */
+CREATE TABLE records (
+    source INTEGER NOT NULL REFERENCES sources(id),
+    offset INTEGER NOT NULL,
+    record TEXT NOT NULL,          -- JSON
+    PRIMARY KEY (source, offset)
+) WITHOUT ROWID;
+
+/* How the naive local times of one run in one source were turned into UTC. */
+CREATE TABLE clocks (
+    source INTEGER NOT NULL REFERENCES sources(id),
+    run INTEGER NOT NULL REFERENCES runs(id),
+    zone TEXT NOT NULL,            -- 'UTC-06:00' or a zone name
+    evidence TEXT NOT NULL,        -- 'log': the run's own log; 'option': --timezone; 'machine'
+    PRIMARY KEY (source, run)
+) WITHOUT ROWID;
+
+/* Joins between the accounts of different logs, counted for each source. */
+CREATE TABLE joins (
+    run INTEGER NOT NULL REFERENCES runs(id),
+    source INTEGER NOT NULL REFERENCES sources(id),
+    kind TEXT NOT NULL,            -- 'subspan' or 'facet'
+    left_type INTEGER NOT NULL REFERENCES span_types(id),   -- spans that this source tells of
+    right_type INTEGER NOT NULL REFERENCES span_types(id),  -- what they join to
+    made INTEGER NOT NULL,         -- spans with such a join
+    missing INTEGER NOT NULL,      -- spans without, though the other account has been imported
+    PRIMARY KEY (run, source, kind, left_type, right_type)
+) WITHOUT ROWID;
+"""
+
+PARSL_TABLES = """
+/* Copies of monitoring.db, with times as UTC seconds and the uuid of the span each row tells of. */
+CREATE TABLE parsl_workflow (
+    run_id TEXT NOT NULL PRIMARY KEY, uuid TEXT NOT NULL,
+    workflow_name TEXT, workflow_version TEXT, time_began REAL, time_completed REAL,
+    host TEXT, user TEXT, rundir TEXT,
+    tasks_failed_count INTEGER, tasks_completed_count INTEGER
+);
+CREATE TABLE parsl_task (
+    run_id TEXT NOT NULL, task_id INTEGER NOT NULL, uuid TEXT NOT NULL,
+    task_depends TEXT, task_func_name TEXT, task_memoize TEXT, task_hashsum TEXT,
+    task_inputs TEXT, task_outputs TEXT, task_stdin TEXT, task_stdout TEXT, task_stderr TEXT,
+    task_time_invoked REAL, task_time_returned REAL, task_fail_count INTEGER, task_fail_cost REAL,
+    PRIMARY KEY (run_id, task_id)
+) WITHOUT ROWID;
+CREATE TABLE parsl_try (
+    run_id TEXT NOT NULL, task_id INTEGER NOT NULL, try_id INTEGER NOT NULL, uuid TEXT NOT NULL,
+    block_id TEXT, hostname TEXT, task_executor TEXT,
+    task_try_time_launched REAL, task_try_time_running REAL, task_try_time_returned REAL,
+    task_fail_history TEXT, task_joins TEXT,
+    PRIMARY KEY (run_id, task_id, try_id)
+) WITHOUT ROWID;
+CREATE TABLE parsl_status (
+    run_id TEXT NOT NULL, task_id INTEGER NOT NULL, task_status_name TEXT NOT NULL,
+    timestamp REAL NOT NULL, try_id INTEGER, uuid TEXT NOT NULL,
+    PRIMARY KEY (run_id, task_id, task_status_name, timestamp)
+) WITHOUT ROWID;
+CREATE TABLE parsl_resource (
+    run_id TEXT NOT NULL, task_id INTEGER NOT NULL, try_id INTEGER NOT NULL, timestamp REAL NOT NULL,
+    uuid TEXT NOT NULL, resource_monitoring_interval REAL,
+    psutil_process_pid INTEGER, psutil_process_memory_percent REAL, psutil_process_children_count REAL,
+    psutil_process_time_user REAL, psutil_process_time_system REAL,
+    psutil_process_memory_virtual REAL, psutil_process_memory_resident REAL,
+    psutil_process_disk_read REAL, psutil_process_disk_write REAL, psutil_process_status TEXT,
+    psutil_cpu_num TEXT, psutil_process_num_ctx_switches_voluntary REAL,
+    psutil_process_num_ctx_switches_involuntary REAL,
+    PRIMARY KEY (run_id, task_id, try_id, timestamp)
+) WITHOUT ROWID;
+CREATE TABLE parsl_node (
+    run_id TEXT NOT NULL, id INTEGER NOT NULL, uuid TEXT NOT NULL,
+    hostname TEXT, uid TEXT, block_id TEXT, cpu_count INTEGER, total_memory INTEGER,
+    active INTEGER, worker_count INTEGER, python_v TEXT, timestamp REAL, last_heartbeat REAL,
+    PRIMARY KEY (run_id, id)
+) WITHOUT ROWID;
+CREATE TABLE parsl_block (
+    run_id TEXT NOT NULL, executor_label TEXT NOT NULL, block_id TEXT NOT NULL, timestamp REAL NOT NULL,
+    uuid TEXT NOT NULL, job_id TEXT, status TEXT,
+    PRIMARY KEY (run_id, block_id, executor_label, timestamp)
+) WITHOUT ROWID;
+"""
+
+DERIVED_TABLES = """
+/* Everything below a root, the root itself included: subspans downwards, facets either way.
+   Kept for task-like root types; made again for each root that an import touches. */
+CREATE TABLE descendants (
+    root INTEGER NOT NULL REFERENCES spans(id),
+    span INTEGER NOT NULL REFERENCES spans(id),
+    PRIMARY KEY (root, span)
+) WITHOUT ROWID;
+
+/* A distinct sequence of span_type/event_type among the roots of one type. */
+CREATE TABLE variants (
+    id INTEGER PRIMARY KEY,
+    root_type INTEGER NOT NULL REFERENCES span_types(id),
+    sequence TEXT NOT NULL,        -- JSON list of 'span_type/event_type'
+    events INTEGER NOT NULL,       -- length of the sequence
+    spans INTEGER NOT NULL,        -- how many roots have it
+    example INTEGER REFERENCES spans(id),
+    UNIQUE (root_type, sequence)
+);
+
+/* One row per root: its variant, first and last event. */
+CREATE TABLE sequences (
+    root INTEGER NOT NULL PRIMARY KEY REFERENCES spans(id),
+    variant INTEGER NOT NULL REFERENCES variants(id),
+    began REAL NOT NULL,
+    ended REAL NOT NULL
+);
+
+/* One event of a variant to the next, over all its roots. Seconds. */
+CREATE TABLE steps (
+    variant INTEGER NOT NULL REFERENCES variants(id),
+    position INTEGER NOT NULL,     -- 0 is the first event, whose step is 0 seconds
+    span_type TEXT NOT NULL,
+    event_type TEXT NOT NULL,
+    mean REAL NOT NULL, min REAL NOT NULL, p50 REAL NOT NULL, p95 REAL NOT NULL, max REAL NOT NULL,
+    cumulative REAL NOT NULL,      -- sum of the means up to here
+    PRIMARY KEY (variant, position)
+) WITHOUT ROWID;
+
+/* How many roots of a type are in each state at times on an even grid.
+   The state of a root is its latest event; it stays in the state of its last one. */
+CREATE TABLE state_counts (
+    root_type INTEGER NOT NULL REFERENCES span_types(id),
+    run INTEGER NOT NULL,
+    time REAL NOT NULL,
+    state TEXT NOT NULL,           -- span_type/event_type of the latest event
+    spans INTEGER NOT NULL,
+    PRIMARY KEY (root_type, run, time, state)
+) WITHOUT ROWID;
+"""
+
+INDEXES = """
+CREATE INDEX spans_run_type_key ON spans(run, type, key);
+CREATE INDEX spans_type ON spans(type);
+CREATE INDEX subspans_subspan ON subspans(subspan);
+CREATE INDEX facets_right ON facets(right);
+CREATE INDEX sequences_variant ON sequences(variant);
+CREATE INDEX descendants_span ON descendants(span);
+"""
+
+# The first dnpc's four tables: SQL that was written against them runs unchanged.
+VIEWS = """
+CREATE VIEW span AS
+SELECT spans.uuid, span_types.name AS type, spans.note
+FROM spans JOIN span_types ON span_types.id = spans.type;
+
+CREATE VIEW event AS
+SELECT spans.uuid || printf('/%.6f/%s/%d', events.time, event_types.name, events.n) AS uuid,
+       spans.uuid AS span_uuid, events.time, event_types.name AS type, events.note
+FROM events
+JOIN spans ON spans.id = events.span
+JOIN event_types ON event_types.id = events.type;
+
+CREATE VIEW subspan AS
+SELECT super.uuid AS superspan_uuid, sub.uuid AS subspan_uuid, subspans.key, subspans.note
+FROM subspans
+JOIN spans AS super ON super.id = subspans.superspan
+JOIN spans AS sub ON sub.id = subspans.subspan;
+
+CREATE VIEW facet AS
+SELECT l.uuid AS left_uuid, r.uuid AS right_uuid, facets.note
+FROM facets
+JOIN spans AS l ON l.id = facets.left
+JOIN spans AS r ON r.id = facets.right;
+"""
+
+
+def create_tables(conn: sqlite3.Connection) -> None:
+    """Create every table of an empty database. Indexes come last: see ``create_indexes``."""
+    conn.executescript(TABLES + PARSL_TABLES + DERIVED_TABLES)
+    conn.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def create_indexes(conn: sqlite3.Connection) -> None:
+    """Create indexes and views, once the first rows are in: faster than keeping them up."""
+    conn.executescript(INDEXES + VIEWS)

@@ -1,0 +1,108 @@
+"""Find log files under a path, and what their place says about them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from importers.keys import surrogate_key
+from importers.rows import Batch
+from importers.runs import Run
+from importers.times import MACHINE, Clock
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file to read, and what its place says.
+
+    ``name`` is its path relative to the folder that holds the runs, the same from wherever it is
+    imported. ``fields`` are facts for patterns: label, block, manager, worker.
+    """
+
+    importer: str
+    path: Path
+    name: str
+    run: Run
+    fields: dict[str, str] = field(default_factory=dict)
+    clock: Clock = MACHINE
+    clocks: dict[str, Clock] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """The surrogate key of the source: the same file in a moved or renamed folder has the same."""
+        within = self.name.split("/", 1)[-1] if self.run.directory else self.name
+        return surrogate_key("source", self.importer, self.run.key, within)
+
+
+class Importer(Protocol):
+    """A module that reads one family of formats."""
+
+    NAME: str
+    ROOTS: tuple[str, ...]
+    """Its task-like span types, whose event sequences are kept."""
+
+    def find(self, path: Path) -> Source | None:
+        """Return the source that a file is, judged by its name and place, or None."""
+
+    def read(self, source: Source, batch: Batch, progress: Progress) -> str:
+        """Add the rows of a source to a batch. Return the fingerprint of what was read.
+
+        Raises OSError where the file can not be read. Never raises on what it holds.
+        """
+
+
+class Progress(Protocol):
+    """Called with the number of bytes read since the last call."""
+
+    def __call__(self, size: int, /) -> object: ...  # noqa: D102
+
+
+def files(path: Path, skipped: list[tuple[Path, str]]) -> Iterator[Path]:
+    """Yield the files under a folder, sorted, or the file itself.
+
+    Symbolic links are followed only to places inside the folder; the others are noted in ``skipped``.
+    """
+    if not path.is_dir():
+        yield path
+        return
+    inside = path.resolve()
+    for folder, folders, names in os.walk(path):
+        folders.sort()
+        for name in sorted(names) + [f for f in folders if Path(folder, f).is_symlink()]:
+            file = Path(folder, name)
+            if file.is_symlink() and not file.resolve().is_relative_to(inside):
+                skipped.append((file, "a symbolic link to outside the folder: give its target as a path to import it"))
+            elif file.is_file():
+                yield file
+
+
+def find_sources(
+    paths: Iterable[Path], importers: Iterable[Importer], skipped: list[tuple[Path, str]]
+) -> list[Source]:
+    """Find every source under the paths, in an order that does not depend on the paths.
+
+    Where one source is found twice (a copy, an older state of a growing log), the larger is taken,
+    since logs only grow.
+    """
+    importers = list(importers)
+    found: dict[str, Source] = {}
+    for file in (file for path in paths for file in files(path, skipped)):
+        for importer in importers:
+            source = importer.find(file)
+            if source is None:
+                continue
+            other = found.get(source.key)
+            if other is None or _rank(source) > _rank(other):
+                found[source.key] = source
+            break
+    return sorted(found.values(), key=lambda source: (source.run.key, source.name, source.key))
+
+
+def _rank(source: Source) -> tuple[int, str]:
+    try:
+        return source.path.stat().st_size, str(source.path)
+    except OSError:
+        return -1, str(source.path)

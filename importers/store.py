@@ -1,0 +1,407 @@
+"""The only writer of a dnpc database. All or nothing: a failed import leaves the old database whole.
+
+A new database is built beside its place and then moved there. An existing one is extended in a single
+transaction, in write-ahead mode, so that a Datasette that serves it keeps answering.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from importers import schema
+from importers.rows import Batch
+from importers.sources import Source
+from importers.times import Clock, clock_of_name, clock_of_offset
+
+
+class StoreError(Exception):
+    """The database can not be written; the message says what to do."""
+
+
+@contextmanager
+def open_store(path: Path) -> Iterator[Store]:
+    """Open a database for an import: committed when the block ends, unchanged when it raises.
+
+    Raises StoreError where the file is something else, is locked, or can't be written.
+    """
+    new = not path.exists() or path.stat().st_size == 0
+    building = path.with_name(f".{path.name}.importing")
+    conn: sqlite3.Connection | None = None
+    try:
+        if new:
+            building.unlink(missing_ok=True)
+        conn = sqlite3.connect(building if new else path, isolation_level=None)
+        store = _begin_new(conn) if new else _begin_existing(conn, path)
+        yield store
+        conn.execute("PRAGMA analysis_limit = 400")
+        conn.execute("ANALYZE")
+        conn.execute("COMMIT")
+        if not new:
+            conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            _leave_wal(conn)
+        conn.close()
+        if new:
+            _publish(building, path)
+    except sqlite3.Error as error:
+        raise StoreError(_advice(path, error)) from error
+    except OSError as error:
+        raise StoreError(f"{path} can not be written: {error.strerror}. Choose another place with --db") from error
+    finally:
+        if conn is not None:
+            conn.close()
+        if new:
+            building.unlink(missing_ok=True)
+
+
+def _begin_new(conn: sqlite3.Connection) -> Store:
+    if sqlite3.sqlite_version_info < (3, 35):
+        raise StoreError(f"SQLite 3.35 or later is needed; this Python has {sqlite3.sqlite_version}")
+    # No journal: until it is moved to its place, nobody reads this file, and a failure discards it.
+    for pragma in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE", "cache_size = -200000"):
+        conn.execute(f"PRAGMA {pragma}")
+    schema.create_tables(conn)
+    conn.execute("BEGIN")
+    return Store(conn, new=True)
+
+
+def _begin_existing(conn: sqlite3.Connection, path: Path) -> Store:
+    version = conn.execute("PRAGMA user_version").fetchone()[0]
+    tables = {name for (name,) in conn.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not {"spans", "events", "sources"} <= tables:
+        raise StoreError(f"{path} is no dnpc database. Choose another place with --db")
+    if version != schema.VERSION:
+        raise StoreError(
+            f"{path} was made by another version of dnpc (schema {version}, this one has {schema.VERSION}). "
+            "Import the logs into a new database with --db"
+        )
+    conn.execute("PRAGMA journal_mode = WAL")
+    conn.execute("PRAGMA synchronous = NORMAL")
+    conn.execute("PRAGMA cache_size = -200000")
+    conn.execute("BEGIN IMMEDIATE")
+    return Store(conn, new=False)
+
+
+def _leave_wal(conn: sqlite3.Connection) -> None:
+    """Go back to one file, unless a reader holds the database open just now."""
+    try:
+        conn.execute("PRAGMA busy_timeout = 0")
+        conn.execute("PRAGMA journal_mode = DELETE")
+    except sqlite3.OperationalError:
+        pass
+
+
+def _publish(building: Path, path: Path) -> None:
+    with building.open("rb") as file:
+        os.fsync(file.fileno())
+    building.replace(path)
+
+
+def _advice(path: Path, error: sqlite3.Error) -> str:
+    text = str(error)
+    if "locked" in text:
+        return f"{path} is locked by another program. Wait for it to end, or choose another place with --db"
+    if "not a database" in text or "malformed" in text:
+        return f"{path} is no SQLite database. Choose another place with --db"
+    if "readonly" in text or "unable to open" in text:
+        return f"{path} can not be written: {text}. Choose another place with --db"
+    if "full" in text:
+        return f"No space left for {path}. Make room, or choose another place with --db"
+    return f"{path}: {text}"
+
+
+class Store:
+    """Puts batches into the database. Spans are known by uuid, and get integer ids."""
+
+    def __init__(self, conn: sqlite3.Connection, *, new: bool) -> None:
+        self.conn = conn
+        self._unindexed = new
+        self.touched: set[int] = set()
+        """Ids of the runs that got rows."""
+        self._runs: dict[str, int] = {}
+        self._types = _Names(conn, "span_types")
+        self._event_types = _Names(conn, "event_types")
+        self._metrics = _Names(conn, "metrics")
+        self._loaded: set[str] = set()
+        self._ids: dict[str, int] = {}
+        self._next_id: int = conn.execute("SELECT coalesce(max(id), 0) + 1 FROM spans").fetchone()[0]
+        self._new: list[tuple[str, int, int, str]] = []
+        self._first_new = self._next_id
+        self._bounds: dict[int, tuple[float, float]] = {}
+        self._stale_bounds: set[int] = set()
+        self._attributes: dict[int, dict[str, Any]] = {}
+
+    def known(self, source: Source) -> tuple[str, int] | None:
+        """Return fingerprint and size of a source as imported before, or None."""
+        row = self.conn.execute("SELECT fingerprint, size FROM sources WHERE key = ?", [source.key]).fetchone()
+        return (row[0], row[1]) if row else None
+
+    def is_same(self, source: Source, batch: Batch, fingerprint: str) -> bool:
+        """Tell whether a source gave its rows before, from the same content, by the same clocks."""
+        row = self.conn.execute("SELECT fingerprint, clock FROM sources WHERE key = ?", [source.key]).fetchone()
+        return row == (fingerprint, _clock_text(batch))
+
+    def run(self, key: str, name: str | None = None, utc_offset: float | None = None) -> int:
+        """Return the id of a run, made on first mention; a name or offset is kept once known."""
+        run = self._runs.get(key)
+        if run is None:
+            self.conn.execute("INSERT OR IGNORE INTO runs (key) VALUES (?)", [key])
+            (run,) = self.conn.execute("SELECT id FROM runs WHERE key = ?", [key]).fetchone()
+            self._runs[key] = run
+        if name:
+            self.conn.execute("UPDATE runs SET name = ? WHERE id = ?", [name, run])
+        if utc_offset is not None:
+            self.conn.execute("UPDATE runs SET utc_offset = ? WHERE id = ?", [utc_offset, run])
+        self.touched.add(run)
+        return run
+
+    def add(self, source: Source, batch: Batch, size: int, fingerprint: str) -> None:
+        """Add the rows of one source. Rows that are there already stay as they are."""
+        for key in dict.fromkeys([source.run.key, *batch.span_runs] if not batch.run_clocks else batch.span_runs):
+            self._load(key)
+        for key, name in batch.run_names.items():
+            self.run(key, name)
+        for key, offset in batch.run_offsets.items():
+            self.run(key, utc_offset=offset)
+        self._forget_other_clock(source, batch)
+        source_id = self._source(source, batch, size, fingerprint)
+        ids = self._span_ids(batch)
+        for index, attributes in batch.attributes.items():
+            self._attributes.setdefault(ids[index], {}).update(attributes)
+        self._events(batch, ids, source_id)
+        self.conn.executemany(
+            "INSERT OR IGNORE INTO subspans (superspan, subspan, key) VALUES (?, ?, ?)",
+            sorted((ids[above], ids[below], key) for (above, below), key in batch.subspans.items()),
+        )
+        self.conn.executemany(
+            "INSERT OR IGNORE INTO samples (span, metric, time, value, source) VALUES (?, ?, ?, ?, ?)",
+            [(ids[span], self._metrics[name], at, value, source_id) for span, name, at, value in batch.samples],
+        )
+        self.conn.execute("DELETE FROM unmatched WHERE source = ?", [source_id])
+        self.conn.executemany(
+            "INSERT INTO unmatched (source, reason, template, count, offset, text) VALUES (?, ?, ?, ?, ?, ?)",
+            [(source_id, *kind, *found) for kind, found in batch.unmatched.items()],
+        )
+        self._tables(batch)
+        for key, clock in batch.run_clocks.items():
+            self.conn.execute(
+                "INSERT OR REPLACE INTO clocks (source, run, zone, evidence) VALUES (?, ?, ?, ?)",
+                [source_id, self.run(key), clock.name, clock.evidence],
+            )
+
+    def _forget_other_clock(self, source: Source, batch: Batch) -> None:
+        """Drop the times of a source that was read by another clock before."""
+        row = self.conn.execute("SELECT id, clock FROM sources WHERE key = ?", [source.key]).fetchone()
+        if row is None or row[1] == _clock_text(batch):
+            return
+        self.conn.execute("DELETE FROM events WHERE source = ?", [row[0]])
+        self.conn.execute("DELETE FROM samples WHERE source = ?", [row[0]])
+        for table, _columns in _time_columns(self.conn) if batch.tables else ():
+            marks = ", ".join("?" * len(batch.run_clocks))
+            self.conn.execute(f"DELETE FROM {table} WHERE run_id IN ({marks})", list(batch.run_clocks))
+        self._stale_bounds |= {self.run(key) for key in batch.span_runs}
+
+    def _source(self, source: Source, batch: Batch, size: int, fingerprint: str) -> int:
+        times = batch.event_times
+        row = {
+            "key": source.key,
+            "importer": source.importer,
+            "path": source.name,
+            "format": batch.format,
+            "run": self.run(source.run.key) if source.run.directory else None,
+            "size": size,
+            "fingerprint": fingerprint,
+            "records": batch.records,
+            "events": len(times),
+            "unmatched": sum(found.count for found in batch.unmatched.values()),
+            "first_time": min(times, default=None),
+            "last_time": max(times, default=None),
+            "clock": _clock_text(batch),
+            "imported_at": time.time(),
+        }
+        names, marks = ", ".join(row), ", ".join(f":{name}" for name in row)
+        changes = ", ".join(f"{name} = excluded.{name}" for name in row if name != "key")
+        return int(
+            self.conn.execute(
+                f"INSERT INTO sources ({names}) VALUES ({marks}) ON CONFLICT (key) DO UPDATE SET {changes} RETURNING id",
+                row,
+            ).fetchone()[0]
+        )
+
+    def _load(self, run_key: str) -> None:
+        """Learn the ids of the spans that a run has already."""
+        if run_key not in self._loaded:
+            self._loaded.add(run_key)
+            run = self.run(run_key)
+            self._ids.update(self.conn.execute("SELECT uuid, id FROM spans WHERE run = ?", [run]))
+
+    def _span_ids(self, batch: Batch) -> list[int]:
+        known, new = self._ids, self._new
+        ids = []
+        for uuid, span_type, run, key in zip(batch.uuids, batch.span_types, batch.span_runs, batch.keys, strict=True):
+            span = known.get(uuid)
+            if span is None:
+                span = known[uuid] = self._next_id
+                self._next_id += 1
+                new.append((uuid, self._types[span_type], self._runs[run], key))
+            ids.append(span)
+        return ids
+
+    def _events(self, batch: Batch, ids: list[int], source: int) -> None:
+        types = [self._event_types[name] for name in batch.event_type_names]
+        notes = batch.event_notes
+        rows = sorted(
+            zip(
+                [ids[span] for span in batch.event_spans],
+                batch.event_times,
+                [types[name] for name in batch.event_types],
+                batch.event_offsets,
+                range(len(batch.event_times)),
+                strict=True,
+            )
+        )
+        self.conn.executemany(
+            "INSERT OR IGNORE INTO events (span, time, type, n, source, offset, note) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            _numbered(rows, source, notes),
+        )
+        bounds = self._bounds
+        for span, at, *_ in rows:
+            old = bounds.get(span)
+            bounds[span] = (at, at) if old is None else (old[0] if old[0] < at else at, old[1] if old[1] > at else at)
+
+    def _tables(self, batch: Batch) -> None:
+        for name, (columns, rows) in batch.tables.items():
+            names, marks = ", ".join(("uuid", *columns)), ", ".join("?" * (len(columns) + 1))
+            self.conn.executemany(
+                # A row of a run that went on since is replaced by its later state.
+                f"INSERT OR REPLACE INTO {name} ({names}) VALUES ({marks})",
+                ((batch.uuids[row[0]], *row[1:]) for row in rows if row[1] is not None),
+            )
+
+    def flush(self) -> None:
+        """Write the spans, with their attributes and the times of their first and last event."""
+        first = self._first_new
+        self.conn.executemany(
+            "INSERT INTO spans (id, uuid, type, run, key, began, ended, attributes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                (span, *values, *self._bounds.get(span, (None, None)), _json(self._attributes.get(span)))
+                for span, values in enumerate(self._new, first)
+            ),
+        )
+        old_attributes = {span: found for span, found in self._attributes.items() if span < first}
+        self.conn.executemany(
+            "UPDATE spans SET attributes = json_patch(coalesce(attributes, '{}'), ?) WHERE id = ?",
+            ((_json(found), span) for span, found in old_attributes.items()),
+        )
+        self.conn.executemany(
+            "UPDATE spans SET began = min(coalesce(began, ?1), ?1), ended = max(coalesce(ended, ?2), ?2) WHERE id = ?3",
+            ((*bounds, span) for span, bounds in self._bounds.items() if span < first),
+        )
+        for run in self._stale_bounds:
+            self._rebound(run)
+        self._new, self._attributes, self._bounds = [], {}, {}
+        self._first_new = self._next_id
+        if self._unindexed:
+            # Faster once the rows are in than kept up row by row. executescript commits.
+            schema.create_indexes(self.conn)
+            self.conn.execute("BEGIN")
+            self._unindexed = False
+
+    def retime(self) -> None:
+        """Move times that were read by a guessed clock to the clock that a run's log shows by now."""
+        guessed = self.conn.execute(
+            """SELECT clocks.source, clocks.run, clocks.zone, runs.utc_offset, runs.key
+               FROM clocks JOIN runs ON runs.id = clocks.run
+               WHERE clocks.evidence <> 'log' AND runs.utc_offset IS NOT NULL"""
+        ).fetchall()
+        for source, run, zone, offset, run_key in guessed:
+            old, new = clock_of_name(zone), clock_of_offset(offset)
+            self._move(source, run, run_key, old, new)
+            self.conn.execute(
+                "UPDATE clocks SET zone = ?, evidence = ? WHERE source = ? AND run = ?",
+                [new.name, new.evidence, source, run],
+            )
+            self.touched.add(run)
+
+    def _rebound(self, run: int) -> None:
+        """Take the first and last times of a run's spans from its events again."""
+        self.conn.execute(
+            """UPDATE spans SET (began, ended) = (SELECT min(time), max(time) FROM events WHERE span = spans.id)
+               WHERE run = ?""",
+            [run],
+        )
+
+    def _move(self, source: int, run: int, run_key: str, old: Clock, new: Clock) -> None:
+        self.conn.create_function("moved", 1, lambda at: None if at is None else new.utc(old.naive(at)))
+        moved = self.conn.execute(
+            """SELECT events.span, moved(events.time), events.type, events.n, events.source, events.offset, events.note
+               FROM spans JOIN events ON events.span = spans.id WHERE spans.run = ? AND events.source = ?""",
+            [run, source],
+        ).fetchall()
+        self.conn.execute(
+            "DELETE FROM events WHERE source = ? AND span IN (SELECT id FROM spans WHERE run = ?)", [source, run]
+        )
+        self.conn.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", moved)
+        self._rebound(run)
+        for table, columns in _time_columns(self.conn):
+            changes = ", ".join(f"{column} = moved({column})" for column in columns)
+            self.conn.execute(f"UPDATE {table} SET {changes} WHERE run_id = ?", [run_key])
+        self.conn.execute(
+            """UPDATE sources SET clock = ?, first_time = moved(first_time), last_time = moved(last_time)
+               WHERE id = ?""",
+            [f"{new.name} ({new.evidence})", source],
+        )
+
+
+def _time_columns(conn: sqlite3.Connection) -> Iterator[tuple[str, list[str]]]:
+    """Yield each parsl_* table with its columns of times."""
+    for (table,) in conn.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB 'parsl_*'"):
+        columns = [row[1] for row in conn.execute(f"PRAGMA table_info({table})")]
+        times = [c for c in columns if "_time_" in c or c in ("time_began", "time_completed", "timestamp", "last_heartbeat")]
+        yield table, [c for c in times if not c.startswith("psutil_")]
+
+
+def _numbered(
+    rows: Iterable[tuple[int, float, int, int, int]], source: int, notes: dict[int, str]
+) -> Iterator[tuple[int, float, int, int, int, int, str | None]]:
+    """Yield rows of events; those alike in span, time and type are counted from 0, in order of offset.
+
+    Two logs that tell of the same event therefore give the same row, while two events stay two.
+    """
+    last: tuple[int, float, int] | None = None
+    n = 0
+    for span, at, name, offset, index in rows:
+        this = (span, at, name)
+        n = n + 1 if this == last else 0
+        last = this
+        yield span, at, name, n, source, offset, notes.get(index) if notes else None
+
+
+def _clock_text(batch: Batch) -> str:
+    clocks = {f"{clock.name} ({clock.evidence})" for clock in batch.run_clocks.values()}
+    return ", ".join(sorted(clocks)) or "epoch seconds"
+
+
+def _json(attributes: dict[str, Any] | None) -> str | None:
+    return json.dumps(attributes, ensure_ascii=False, sort_keys=True, default=str) if attributes else None
+
+
+class _Names(dict[str, int]):
+    """The ids of names in a table of names, which a new name joins when it is first asked for."""
+
+    def __init__(self, conn: sqlite3.Connection, table: str) -> None:
+        super().__init__(conn.execute(f"SELECT name, id FROM {table}"))
+        self._conn, self._table = conn, table
+
+    def __missing__(self, name: str) -> int:
+        row = self._conn.execute(f"INSERT INTO {self._table} (name) VALUES (?) RETURNING id", [name]).fetchone()
+        self[name] = row[0]
+        return int(row[0])
+
+

@@ -1,0 +1,131 @@
+"""Log timestamps to seconds since 1970, UTC.
+
+Some formats write epoch seconds; the others write local time without a zone.
+Those are first read as if they were UTC ("naive seconds"), then a ``Clock`` says
+what they are in UTC.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone, tzinfo
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+QUARTER_HOUR = 900.0
+"""Every zone in use is a multiple of this from UTC, in seconds."""
+
+Evidence = Literal["epoch", "log", "option", "machine"]
+
+_OFFSET = re.compile(r"(?:UTC)?([+-])(\d\d):?(\d\d)")
+_EPOCH_START = datetime(1970, 1, 1)
+
+
+class UnknownZone(ValueError):
+    """A ``--timezone`` that is neither a zone name nor an offset."""
+
+
+def naive_seconds(text: str) -> float | None:
+    """Read ``2026-11-23 01:34:57.099051`` (fraction optional) as if it were UTC.
+
+    Returns seconds since 1970, or None where the text is no time.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            return moment.timestamp()
+    except ValueError:
+        moment_or_none = _lenient(text)
+        if moment_or_none is None:
+            return None
+        moment = moment_or_none
+    return (moment - _EPOCH_START).total_seconds()
+
+
+def _lenient(text: str) -> datetime | None:
+    """Read fractions of any length, and a comma for the point, which older Pythons refuse."""
+    match = re.fullmatch(r"(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)[.,](\d{1,9})", text)
+    try:
+        return datetime.fromisoformat(f"{match[1]}.{match[2]:0<6.6}") if match else None
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Turns naive local seconds into UTC.
+
+    ``evidence`` tells how the zone is known: ``log`` (the run's own log holds epoch and
+    local time of one moment), ``option`` (--timezone), ``machine`` (the zone of this
+    machine, when nothing better is known), or ``epoch`` (the times need no zone).
+    """
+
+    zone: tzinfo | None = timezone.utc
+    evidence: Evidence = "epoch"
+
+    def utc(self, naive: float) -> float:
+        """Return the UTC seconds of naive local seconds, rounded to microseconds.
+
+        Where clocks are set back, the earlier of the two possible times is taken.
+        """
+        if isinstance(self.zone, timezone):
+            return round(naive - self.zone.utcoffset(None).total_seconds(), 6)
+        return round((_EPOCH_START + timedelta(seconds=naive)).replace(tzinfo=self.zone).timestamp(), 6)
+
+    def naive(self, utc: float) -> float:
+        """Return the naive local seconds of UTC seconds: the inverse of ``utc``."""
+        local = datetime.fromtimestamp(utc, timezone.utc).astimezone(self.zone)
+        return round((local.replace(tzinfo=None) - _EPOCH_START).total_seconds(), 6)
+
+    @property
+    def name(self) -> str:
+        """The zone, for the report and for ``clock_of_name``: 'UTC-06:00', a zone name, or 'local'."""
+        return "local" if self.zone is None else offset_name(self.zone)
+
+
+EPOCH = Clock()
+MACHINE = Clock(None, "machine")
+
+
+def offset_name(zone: tzinfo) -> str:
+    """Name a zone: 'UTC-06:00' or its key in the zone database."""
+    if isinstance(zone, ZoneInfo):
+        return zone.key
+    minutes = round((zone.utcoffset(None) or timedelta()).total_seconds() / 60)
+    return f"UTC{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+
+
+def clock_of_offset(seconds: float) -> Clock:
+    """Return the clock of a run whose own log shows this many seconds east of UTC."""
+    return Clock(timezone(timedelta(seconds=seconds)), "log")
+
+
+def clock_of_name(name: str, evidence: Evidence = "option") -> Clock:
+    """Return the clock of a zone name, ``UTC``, ``+02:00`` or ``UTC-06:00``.
+
+    Raises UnknownZone.
+    """
+    if name == "local":
+        return Clock(None, evidence)
+    if match := _OFFSET.fullmatch(name):
+        delta = timedelta(hours=int(match[2]), minutes=int(match[3]))
+        return Clock(timezone(-delta if match[1] == "-" else delta), evidence)
+    if name.upper() in ("UTC", "Z"):
+        return Clock(timezone.utc, evidence)
+    try:
+        return Clock(ZoneInfo(name), evidence)
+    except (ValueError, OSError, KeyError):
+        raise UnknownZone(
+            f"{name!r} is no time zone. Use a name like America/Chicago, or an offset like -06:00"
+        ) from None
+
+
+def utc_offset(naive: float, epoch: float) -> float | None:
+    """Return how far east of UTC a clock is that showed ``naive`` at ``epoch``, in seconds.
+
+    Rounded to a quarter hour, since the two were not read at the same instant. None where the
+    result is no offset that a zone can have.
+    """
+    offset = round((naive - epoch) / QUARTER_HOUR) * QUARTER_HOUR
+    return offset if abs(offset) < 86400 else None
