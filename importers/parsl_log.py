@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from importers.logfile import Block, blocks, dialect, json_hits, line_at, text_hits
-from importers.parsl_threads import Threads
+from importers.parsl_threads import OTHER, Threads
 from importers.pattern import Pattern
 from importers.rows import Batch
 from importers.runs import RUN_LOGS, read_run
@@ -43,12 +43,13 @@ class Record(NamedTuple):
 
 
 class Reader:
-    """What has been read of one log so far: its batch, and each task's current try."""
+    """What has been read of one log so far: its batch, each task's current try, the executor last scaled."""
 
     def __init__(self, batch: Batch) -> None:
         self.batch = batch
         self.tries: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.try_spans: dict[tuple[str, str, int], int] = {}
+        self.scaling: dict[str, str] = {}
 
     def workflow(self, run: str) -> int:
         """Return the span of the run."""
@@ -190,18 +191,17 @@ def _block_event(event: str) -> Callable[[Reader, Record, str], None]:
     return apply
 
 
-def _marked(reader: Reader, record: Record, run: str) -> None:
-    """Marking block 0 as SCALED_IN: without its executor, so it counts only where just one has the block."""
-    block = _text(record, "block")
-    spans = [
-        i
-        for i, key in enumerate(reader.batch.span_keys)
-        if reader.batch.span_types[i] == BLOCK and reader.batch.span_runs[i] == run and key[1] == block
-    ]
-    if len(spans) == 1:
-        reader.batch.event(spans[0], record.time, "scaled_in", record.offset)
-    else:
-        reader.batch.reject(f"a block that {len(spans)} executors have", record.offset, record.match[0])
+def _scaling(reader: Reader, record: Record, run: str) -> None:
+    reader.scaling[run] = _text(record, "label")
+
+
+def _scaled_in(reader: Reader, record: Record, run: str) -> None:
+    """Marking block 0 as SCALED_IN: the executor is the one named last."""
+    if run not in reader.scaling:
+        reader.batch.reject("a block of an executor that is not named", record.offset, record.match[0])
+        return
+    span = reader.block(run, reader.scaling[run], _text(record, "block"))
+    reader.batch.event(span, record.time, "scaled_in", record.offset)
 
 
 _LOADS = ("active_tasks", "active_slots", "running_blocks", "pending_blocks")
@@ -249,7 +249,9 @@ RULES = (
         Pattern(rb"\[Scaling executor (?P<label>[^\]]+)\] Launched block (?P<block>\S+) with job ID (?P<job>\S+)"),
         _block_event("launched"),
     ),
-    Rule(Pattern(rb"Marking block (?P<block>\S+) as SCALED_IN"), _marked),
+    Rule(Pattern(rb"\[Scaling executor (?P<label>[^\]]+)\] Strategizing for executor"), _scaling),
+    Rule(Pattern(rb"Scaling in executor (?P<label>\S+)"), _scaling),
+    Rule(Pattern(rb"Marking block (?P<block>\S+) as SCALED_IN"), _scaled_in),
     Rule(
         Pattern(
             rb"\[Scaling executor (?P<label>[^\]]+)\] Executor (?P<active_tasks>\d+) active tasks, "
@@ -287,12 +289,15 @@ def read(source: Source, batch: Batch, progress: Progress) -> str:
         batch.format = batch.format or dialect(block)
         threads.read(block, batch.format == "jsonlog")
         for record in sorted(_records(block, batch, threads), key=lambda record: record.offset):
-            if record.run is None:
-                line = line_at(block.data, record.offset - block.start)
-                batch.reject("which of the runs in this log it belongs to is not known", record.offset, line)
+            if record.run:
+                batch.records += 1
+                record.rule.apply(reader, record, record.run)
                 continue
-            batch.records += 1
-            record.rule.apply(reader, record, record.run)
+            line = line_at(block.data, record.offset - block.start)
+            if record.run == OTHER:
+                batch.reject("of another run in the same process: its own log has it", record.offset, line)
+            else:
+                batch.reject("which of the runs in this log it belongs to is not known", record.offset, line)
     return fingerprint.hexdigest()
 
 

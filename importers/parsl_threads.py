@@ -2,7 +2,7 @@
 
 Each DataFlowKernel of a process logs to every open parsl.log of that process, and text lines carry no
 run id. What tells them apart is the thread: a kernel's launch thread names its executors, and result
-threads start while their kernel does. A log of one run, which nearly all are, costs nothing here.
+threads start while their kernel does. A log of one run, which nearly all are, costs next to nothing here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,12 @@ from typing import Any
 
 from importers.logfile import Block, json_record
 
-_RUN_ID = b"Run id is: "
+OTHER = ""
+"""Stands for a run of the same process that began before the log, so that its id is not there."""
+
+# A run has these once.
+_ONCE = (b" INFO: Task 0 initializing state to ", b" INFO: Task 0 submitted for App ", b': "Task 0 initializing state to pending", "p')
+
 _START = "Starting DataFlowKernel"
 
 # 1795397698.766988 2026-11-23 01:34:58 MainProcess-3679 Task-Launch_0-139835788478144 parsl.dataflow.dflow:565 f INFO: ...
@@ -23,6 +28,7 @@ _EXECUTOR_ADDED = re.compile(r"Adding executor (\S+) of type ")
 _LAUNCHED = re.compile(r"Parsl task \d+ try \d+ launched on executor (\S+)")
 _WILL_BE_SENT = re.compile(r"Task \d+ will be sent to executor (\S+)")
 _SCALING = re.compile(r"\[Scaling executor ([^\]]+)\]")
+_SCALING_IN = re.compile(r"Scaling in executor (\S+)")
 _RUN_NAMED = re.compile(r"Workflow (?:startup|shutdown) information: .*'run_id': '([^']+)'")
 
 # These threads begin while their kernel starts, and serve it alone.
@@ -41,7 +47,8 @@ class Threads:
 
     def __init__(self, own_run: str) -> None:
         self.own_run = self._latest = own_run
-        self.runs: list[str] = []
+        self._labels_added: set[bytes] = set()
+        self._same_labels = False
         self.run_at: dict[int, str] | None = None
         self._labels: defaultdict[str, set[str]] = defaultdict(set)
         self._serves: dict[str, str] = {}
@@ -49,15 +56,13 @@ class Threads:
 
     def read(self, block: Block, is_json: bool) -> None:
         """Learn from a block. Cheap until a second run id turns up."""
-        ids = re.findall(rb"Run id is: ([^\s\"]+)", block.data) if _RUN_ID in block.data else []
-        self.runs += [run for run in dict.fromkeys(i.decode("utf-8", "replace") for i in ids) if run not in self.runs]
-        if len(self.runs) < 2:
+        if self.run_at is None and not self._is_shared(block.data):
             return
         lines = list(_json_lines(block) if is_json else _text_lines(block))
         for line in lines:
             self._learn_labels(line)
         for line in lines:
-            if (match := _LAUNCHED.match(line.message)) and (run := self._of_label(match[1])):
+            if (match := _LAUNCHED.match(line.message)) and (run := self._of_label(match[1])) is not None:
                 self._serves[line.thread] = run
             elif line.run and line.name.startswith("Task-Launch"):
                 self._serves[line.thread] = line.run
@@ -73,8 +78,21 @@ class Threads:
                 if line.message.startswith("DFK cleanup initiated"):
                     del ending[line.thread]
         for line in lines:
-            if run := self._follow(line):
+            if (run := self._follow(line)) is not None:
                 self.run_at.setdefault(line.offset, run)
+
+    def _is_shared(self, data: bytes) -> bool:
+        """Tell whether the log holds records of more than one run, from a few searches of a block."""
+        ids = {match.decode("utf-8", "replace") for match in re.findall(rb"Run id is: ([^\s\"]+)", data)}
+        self._labels_added |= set(re.findall(rb"Adding executor (\S+) of type ", data))
+        launched_on = set(re.findall(rb" launched on executor ([^\s\"]+)", data))
+        # The log of a kernel that started later begins there, and so lacks the other's first lines.
+        foreign = bool(self._labels_added) and not launched_on <= self._labels_added
+        twice = any(data.count(text) > 1 for text in _ONCE)
+        others = bool(ids - {self.own_run})
+        # Records come twice, yet every executor and run id is this run's: the other run's labels are the same.
+        self._same_labels = self._same_labels or (twice and not foreign and not others)
+        return others or foreign or twice
 
     def _learn_labels(self, line: _Line) -> None:
         if line.message.startswith(_START):
@@ -85,8 +103,8 @@ class Threads:
             self._labels[match[1]].add(run)
 
     def _of_label(self, label: str) -> str | None:
-        """Return the run that alone has an executor of this label."""
-        runs = self._labels.get(label, set())
+        """Return the run that alone has an executor of this label; OTHER where no run of this log added it."""
+        runs = (self._labels.get(label) or {OTHER}) | ({OTHER} if self._same_labels else set())
         return next(iter(runs)) if len(runs) == 1 else None
 
     def _follow(self, line: _Line) -> str | None:
@@ -105,18 +123,18 @@ class Threads:
             return line.run
         if match := _RUN_NAMED.match(line.message):
             return match[1]
-        for pattern in (_WILL_BE_SENT, _SCALING, _LAUNCHED):
+        for pattern in (_WILL_BE_SENT, _SCALING, _SCALING_IN, _LAUNCHED):
             if match := pattern.match(line.message):
                 run = self._of_label(match[1])
                 if pattern is _WILL_BE_SENT:
                     self._now[line.thread] = run
                 return run
         if line.thread not in self._serves and line.name.startswith(_KERNEL_THREADS):
-            self._serves[line.thread] = self._latest
-        return self._serves.get(line.thread) or self._now.get(line.thread)
+            self._serves[line.thread] = self._latest if " starting" in line.message else OTHER
+        return self._serves.get(line.thread, self._now.get(line.thread))
 
     def run_of(self, offset: int) -> str | None:
-        """Return the run of the record at an offset; None where it can't be told."""
+        """Return the run of the record at an offset; None where it can't be told, OTHER for one not in this log."""
         return self.own_run if self.run_at is None else self.run_at.get(offset)
 
 
