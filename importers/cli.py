@@ -38,15 +38,30 @@ def main() -> None:
 
 
 @main.command("import")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="PATH...")
+@click.argument(
+    "paths",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
+    metavar="PATH...",
+)
 @database_option
 @click.option("--timezone", metavar="ZONE", help="Zone of local times in logs of runs that do not show it themselves, "
               "like America/Chicago or -06:00. Default: this machine's.")  # fmt: skip
 @click.option("--importer", type=click.Choice(sorted(FORMATS)), help="Use this importer only.")
-@click.option("--jobs", type=click.IntRange(1), help="Read in this many processes. Default: one for each processor, up to 4.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    help="Read in this many processes. Default: one for each processor, up to 4.",
+)
 @click.option("--quiet", is_flag=True, help="No progress bar, and no summary unless something went wrong.")
 def import_(
-    paths: tuple[Path, ...], database: Path, timezone: str | None, importer: str | None, jobs: int | None, quiet: bool
+    paths: tuple[Path, ...],
+    database: Path,
+    timezone: str | None,
+    importer: str | None,
+    jobs: int | None,
+    quiet: bool,
 ) -> None:
     """Import logs: runinfo folders, run directories, or single log files."""
     try:
@@ -54,7 +69,11 @@ def import_(
     except UnknownZone as error:
         raise click.BadParameter(str(error), param_hint="--timezone") from None
     size = sum(_size(path) for path in paths)
-    bar = nullcontext() if quiet or not sys.stderr.isatty() else click.progressbar(length=size, label="Importing", file=sys.stderr)
+    bar = (
+        nullcontext()
+        if quiet or not sys.stderr.isatty()
+        else click.progressbar(length=size, label="Importing", file=sys.stderr)
+    )
     try:
         with bar as shown:
             summary = import_paths(

@@ -6,7 +6,8 @@ from importers import htex, parsl_log, parsl_monitoring
 from importers.sources import Importer
 
 FORMATS: dict[str, Importer] = {
-    module.NAME: module  # type: ignore[misc]  # a module is the importer: see sources.Importer
+    # A module is the importer: see sources.Importer.
+    module.NAME: module
     for module in (parsl_monitoring, parsl_log, htex)
 }
 

@@ -16,7 +16,7 @@ import hashlib
 import re
 from pathlib import Path
 
-from importers.logfile import blocks, dialect, json_hits, text_hits
+from importers.logfile import blocks, dialect, hits
 from importers.pattern import Pattern, apply
 from importers.rows import Batch
 from importers.runs import RUN_LOGS, read_run
@@ -36,7 +36,11 @@ TASKS = (INTERCHANGE_TASK[0], MANAGER_TASK[0], WORKER_TASK[0])
 
 INTERCHANGE_PATTERNS = (
     # Putting task 1 onto pending_task_queue                                since 2025-10
-    Pattern(rb"Putting task (?P<task>\d+) onto pending_task_queue", INTERCHANGE_TASK, "interchange_putting_task"),
+    Pattern(
+        rb"Putting task (?P<task>\d+) onto pending_task_queue",
+        INTERCHANGE_TASK,
+        "interchange_putting_task",
+    ),
     Pattern(rb"Put task (?P<task>\d+) onto pending_task_queue", INTERCHANGE_TASK, "interchange_put_task"),
     # Sent tasks: [1, 2] to manager b'2d216d98b581'
     Pattern(
@@ -75,7 +79,11 @@ INTERCHANGE_PATTERNS = (
     # Adding manager: b'4bf9bf8c1848' to ready queue                        until 2024
     Pattern(rb"Adding manager: b'(?P<manager>[^']+)' to ready queue", MANAGER, "registered"),
     Pattern(rb"Received HOLD_MANAGER for b'(?P<manager>[^']+)'", MANAGER, "held"),
-    Pattern(rb"Too many heartbeats missed for manager b'(?P<manager>[^']+)'", MANAGER, "heartbeats_missed"),
+    Pattern(
+        rb"Too many heartbeats missed for manager b'(?P<manager>[^']+)'",
+        MANAGER,
+        "heartbeats_missed",
+    ),
     # Manager b'2d216d98b581' has reached its drain time - draining
     Pattern(rb"Manager b'(?P<manager>[^']+)' has reached its drain time", MANAGER, "draining"),
     Pattern(rb"Manager b'(?P<manager>[^']+)' is drained - ", MANAGER, "drained"),
@@ -84,9 +92,19 @@ INTERCHANGE_PATTERNS = (
 MANAGER_PATTERNS = (
     # Got executor tasks: [1, 2], cumulative count of tasks: 2          2022: Got tasks: [1, 2], ...
     Pattern(
-        rb"Got executor tasks: \[(?P<task>\d+(?:, \d+)*)\]", MANAGER_TASK, "manager_got_task", (MANAGER,), each="task"
+        rb"Got executor tasks: \[(?P<task>\d+(?:, \d+)*)\]",
+        MANAGER_TASK,
+        "manager_got_task",
+        (MANAGER,),
+        each="task",
     ),
-    Pattern(rb"Got tasks: \[(?P<task>\d+(?:, \d+)*)\]", MANAGER_TASK, "manager_got_task", (MANAGER,), each="task"),
+    Pattern(
+        rb"Got tasks: \[(?P<task>\d+(?:, \d+)*)\]",
+        MANAGER_TASK,
+        "manager_got_task",
+        (MANAGER,),
+        each="task",
+    ),
     # Putting exception for executor task 7 in the pending result queue    its worker died
     Pattern(
         rb"Putting exception for executor task (?P<task>\d+) in the pending result queue",
@@ -95,7 +113,12 @@ MANAGER_PATTERNS = (
         (MANAGER,),
     ),
     Pattern(rb"Manager initializing", MANAGER, "initializing"),
-    Pattern(rb"Manager will spawn (?P<workers>\d+) workers", MANAGER, "spawning_workers", attributes=("workers",)),
+    Pattern(
+        rb"Manager will spawn (?P<workers>\d+) workers",
+        MANAGER,
+        "spawning_workers",
+        attributes=("workers",),
+    ),
     Pattern(rb"Manager threads started", MANAGER, "threads_started"),
     Pattern(rb"Got shutdown message from interchange", MANAGER, "shutdown_received"),
     Pattern(rb"process_worker_pool ran for ", MANAGER, "exiting"),
@@ -109,11 +132,19 @@ WORKER_PATTERNS = (
     Pattern(rb"Received executor task (?P<task>\d+)$", WORKER_TASK, "worker_received_task", (WORKER,)),
     Pattern(rb"Completed executor task (?P<task>\d+)$", WORKER_TASK, "worker_completed_task", (WORKER,)),
     Pattern(
-        rb"All processing finished for executor task (?P<task>\d+)$", WORKER_TASK, "worker_all_finished_task", (WORKER,)
+        rb"All processing finished for executor task (?P<task>\d+)$",
+        WORKER_TASK,
+        "worker_all_finished_task",
+        (WORKER,),
     ),
     Pattern(rb"Received task (?P<task>\d+)$", WORKER_TASK, "worker_received_task", (WORKER,)),
     Pattern(rb"Completed task (?P<task>\d+)$", WORKER_TASK, "worker_completed_task", (WORKER,)),
-    Pattern(rb"All processing finished for task (?P<task>\d+)$", WORKER_TASK, "worker_all_finished_task", (WORKER,)),
+    Pattern(
+        rb"All processing finished for task (?P<task>\d+)$",
+        WORKER_TASK,
+        "worker_all_finished_task",
+        (WORKER,),
+    ),
 )
 
 PATTERNS = INTERCHANGE_PATTERNS + MANAGER_PATTERNS + WORKER_PATTERNS
@@ -141,7 +172,13 @@ def find(path: Path) -> Source | None:
     run_directory = label.parent
     if match[2] and not any((run_directory / name).is_file() for name in RUN_LOGS) and not _names_manager(folder.name):
         return None
-    return Source(NAME, path, path.absolute().relative_to(run_directory.parent).as_posix(), read_run(run_directory), fields)
+    return Source(
+        NAME,
+        path,
+        path.absolute().relative_to(run_directory.parent).as_posix(),
+        read_run(run_directory),
+        fields,
+    )
 
 
 def _names_manager(name: str) -> bool:
@@ -172,9 +209,5 @@ def read(source: Source, batch: Batch, progress: Progress) -> str:
             if batch.format == "text local":
                 batch.clock = batch.run_clocks[source.run.key] = source.clock
         for pattern in patterns:
-            if batch.format == "jsonlog":
-                hits = json_hits(block, pattern, batch)
-            else:
-                hits = text_hits(block, pattern, source.clock, batch)
-            apply(pattern, hits, batch, source.fields)
+            apply(pattern, hits(block, [pattern], source.clock, batch), batch, source.fields)
     return fingerprint.hexdigest()

@@ -23,7 +23,9 @@ FACETS = (
 """Span types that are two accounts of one thing, with the same local key: monitoring first, log second."""
 
 _SAME_KEY = "b.key = a.key"
-_EXECUTOR_TASK = "b.key = json_extract(a.attributes, '$.executor') || '/' || json_extract(a.attributes, '$.executor_task')"
+_EXECUTOR_TASK = (
+    "b.key = json_extract(a.attributes, '$.executor') || '/' || json_extract(a.attributes, '$.executor_task')"
+)
 _BLOCK = "a.key = json_extract(b.attributes, '$.executor') || '/' || json_extract(b.attributes, '$.block')"
 
 
@@ -83,9 +85,7 @@ def _facet(conn: sqlite3.Connection, run: int, left: int, right: int) -> None:
     _count(conn, run, "facet", left, right)
 
 
-def _nest(
-    conn: sqlite3.Connection, run: int, nesting: Nesting, outer: int, inner: int, between: list[int]
-) -> None:
+def _nest(conn: sqlite3.Connection, run: int, nesting: Nesting, outer: int, inner: int, between: list[int]) -> None:
     # CROSS JOIN keeps this order of loops: without statistics, SQLite may take the other, which is quadratic.
     between_ids = ", ".join(map(str, between))
     conn.execute(

@@ -20,7 +20,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,13 +79,17 @@ def dialect(block: Block) -> str:
     return "unknown"
 
 
-def text_hits(block: Block, pattern: Pattern, clock: Clock, batch: Batch) -> Iterator[Hit]:
-    """Yield the lines of a text log whose message matches a pattern.
+def hits(block: Block, patterns: Sequence[Pattern], clock: Clock, batch: Batch) -> Iterator[Hit]:
+    """Yield the lines whose message matches one of some patterns that share their literal text.
 
-    A line that holds the pattern's literal where a message starts, but does not match, is unmatched.
+    A message that starts with the literal, but matches none of them, is kept as unmatched.
     """
-    data, literal, match_at = block.data, pattern.literal, pattern.compiled.match
-    lead = 0 if pattern.regex.startswith(re.escape(literal)) else -1
+    return (_json_hits if batch.format == "jsonlog" else _text_hits)(block, patterns, clock, batch)
+
+
+def _text_hits(block: Block, patterns: Sequence[Pattern], clock: Clock, batch: Batch) -> Iterator[Hit]:
+    data, start, literal = block.data, block.start, patterns[0].literal
+    matchers = [(pattern, pattern.compiled.match) for pattern in patterns]
     position = data.find(literal)
     while position >= 0:
         line = data.rfind(b"\n", 0, position) + 1
@@ -95,11 +99,14 @@ def text_hits(block: Block, pattern: Pattern, clock: Clock, batch: Batch) -> Ite
             time = _epoch(data, line)
         else:
             message, time = _local_prefix(data, line, position, clock)
-        match = match_at(data, message) if time is not None and message > 1 else None
-        if match is not None and time is not None:
-            yield Hit(block.start + line, time, match)
-        elif message == position and lead == 0 and time is not None:
-            batch.reject("event-like text in an unknown form", block.start + line, line_at(data, line))
+        if time is not None and message > 1:
+            for pattern, match_at in matchers:
+                if match := match_at(data, message):
+                    yield Hit(start + line, time, match, pattern)
+                    break
+            else:
+                if message == position:
+                    batch.reject("event-like text in an unknown form", start + line, line_at(data, line))
         position = data.find(literal, position + len(literal))
 
 
@@ -129,22 +136,24 @@ def line_at(data: bytes, line: int) -> bytes:
     return data[line : end if end >= 0 else None]
 
 
-def json_hits(block: Block, pattern: Pattern, batch: Batch) -> Iterator[Hit]:
-    """Yield the records of a jsonlog whose formatted message matches a pattern."""
-    data, literal = block.data, pattern.literal
+def _json_hits(block: Block, patterns: Sequence[Pattern], clock: Clock, batch: Batch) -> Iterator[Hit]:
+    data, start, literal = block.data, block.start, patterns[0].literal
     position = data.find(literal)
     while position >= 0:
         line = data.rfind(b"\n", 0, position) + 1
         end = data.find(b"\n", position)
         record = json_record(data[line:end])
         if isinstance(record, str):
-            batch.reject(record, block.start + line, data[line:end])
+            batch.reject(record, start + line, data[line:end])
         else:
             message = record["formatted"].encode("utf-8", "surrogatepass")
-            if match := pattern.compiled.match(message):
-                yield Hit(block.start + line, float(record["created"]), match)
-            elif message.startswith(literal) and pattern.regex.startswith(re.escape(literal)):
-                batch.reject("event-like text in an unknown form", block.start + line, message)
+            for pattern in patterns:
+                if match := pattern.compiled.match(message):
+                    yield Hit(start + line, float(record["created"]), match, pattern)
+                    break
+            else:
+                if message.startswith(literal):
+                    batch.reject("event-like text in an unknown form", start + line, message)
         position = data.find(literal, end)
 
 

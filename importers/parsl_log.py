@@ -15,9 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from importers.logfile import Block, blocks, dialect, json_hits, line_at, text_hits
+from importers.logfile import Block, blocks, dialect, hits, line_at
 from importers.parsl_threads import OTHER, Threads
-from importers.pattern import Pattern
+from importers.pattern import Pattern, by_literal
 from importers.rows import Batch
 from importers.runs import RUN_LOGS, read_run
 from importers.sources import Progress, Source
@@ -120,7 +120,8 @@ def _info(reader: Reader, record: Record, run: str) -> None:
         return
     if isinstance(info, dict):
         reader.batch.annotate(
-            reader.workflow(run), **{str(k): v for k, v in info.items() if isinstance(v, str | int | float)}
+            reader.workflow(run),
+            **{str(k): v for k, v in info.items() if isinstance(v, str | int | float)},
         )
         reader.batch.run_names.setdefault(run, str(info.get("workflow_name") or ""))
 
@@ -164,7 +165,9 @@ def _launched(reader: Reader, record: Record, run: str) -> None:
     reader.batch.event(span, record.time, "launched_on_executor", record.offset)
     executor_task = record.match["executor_task"]
     reader.batch.annotate(
-        span, executor=_text(record, "label"), executor_task=int(executor_task) if executor_task else None
+        span,
+        executor=_text(record, "label"),
+        executor_task=int(executor_task) if executor_task else None,
     )
 
 
@@ -214,12 +217,26 @@ def _load(reader: Reader, record: Record, run: str) -> None:
         reader.batch.samples.append((span, name, record.time, float(record.match[name])))
 
 
+# Kinds of lines that share one search.
+_SCALING = b"[Scaling executor "
+_FAILED = b" failed "
+_INFORMATION = b" information: {"
+
 RULES = (
     Rule(Pattern(rb"Run id is: (?P<run>\S+)"), _workflow_event("began")),
-    Rule(Pattern(rb"Workflow startup information: (?P<info>\{.*\})"), _startup),
-    Rule(Pattern(rb"Workflow shutdown information: (?P<info>\{.*\})"), _shutdown),
-    Rule(Pattern(rb"DFK cleanup initiated"), _workflow_event("cleanup_initiated")),
-    Rule(Pattern(rb"DFK cleanup complete"), _workflow_event("cleanup_complete")),
+    Rule(Pattern(rb"Workflow startup information: (?P<info>\{.*\})", literal=_INFORMATION), _startup),
+    Rule(
+        Pattern(rb"Workflow shutdown information: (?P<info>\{.*\})", literal=_INFORMATION),
+        _shutdown,
+    ),
+    Rule(
+        Pattern(rb"DFK cleanup initiated", literal=b"DFK cleanup "),
+        _workflow_event("cleanup_initiated"),
+    ),
+    Rule(
+        Pattern(rb"DFK cleanup complete", literal=b"DFK cleanup "),
+        _workflow_event("cleanup_complete"),
+    ),
     Rule(Pattern(rb"Adding executor (?P<label>\S+) of type (?P<type>\S+)"), _executor),
     Rule(
         Pattern(rb"Task (?P<task>\d+) submitted for App (?P<app>.*), (?:not waiting on|waiting on(?P<waits>.*))"),
@@ -236,32 +253,59 @@ RULES = (
         _launched,
     ),
     Rule(
-        Pattern(rb"Task (?P<task>\d+) try (?P<try>\d+) failed with exception of type (?P<exception>\S+)"),
+        Pattern(
+            rb"Task (?P<task>\d+) try (?P<try>\d+) failed with exception of type (?P<exception>\S+)",
+            literal=_FAILED,
+        ),
         _exception,
     ),
-    Rule(Pattern(rb"Task (?P<task>\d+) failed after \d+ retry attempts"), _task_event("failed_after_retries")),
-    Rule(Pattern(rb"Task (?P<task>\d+) failed due to dependency failure$"), _task_event("dependency_failed")),
-    Rule(Pattern(rb"Task (?P<task>\d+) failed due to failure of an inner join future"), _task_event("join_failed")),
+    Rule(
+        Pattern(rb"Task (?P<task>\d+) failed after \d+ retry attempts", literal=_FAILED),
+        _task_event("failed_after_retries"),
+    ),
+    Rule(
+        Pattern(rb"Task (?P<task>\d+) failed due to dependency failure$", literal=_FAILED),
+        _task_event("dependency_failed"),
+    ),
+    Rule(
+        Pattern(rb"Task (?P<task>\d+) failed due to failure of an inner join future", literal=_FAILED),
+        _task_event("join_failed"),
+    ),
     Rule(Pattern(rb"Reusing cached result for task (?P<task>\d+)"), _task_event("memo_reused")),
     Rule(Pattern(rb"Join callback for task (?P<task>\d+), "), _task_event("join_callback")),
-    Rule(Pattern(rb"\[Scaling executor (?P<label>[^\]]+)\] Allocated block ID (?P<block>\S+)"), _block_event("allocated")),
     Rule(
-        Pattern(rb"\[Scaling executor (?P<label>[^\]]+)\] Launched block (?P<block>\S+) with job ID (?P<job>\S+)"),
+        Pattern(
+            rb"\[Scaling executor (?P<label>[^\]]+)\] Allocated block ID (?P<block>\S+)",
+            literal=_SCALING,
+        ),
+        _block_event("allocated"),
+    ),
+    Rule(
+        Pattern(
+            rb"\[Scaling executor (?P<label>[^\]]+)\] Launched block (?P<block>\S+) with job ID (?P<job>\S+)",
+            literal=_SCALING,
+        ),
         _block_event("launched"),
     ),
-    Rule(Pattern(rb"\[Scaling executor (?P<label>[^\]]+)\] Strategizing for executor"), _scaling),
+    Rule(
+        Pattern(rb"\[Scaling executor (?P<label>[^\]]+)\] Strategizing for executor", literal=_SCALING),
+        _scaling,
+    ),
     Rule(Pattern(rb"Scaling in executor (?P<label>\S+)"), _scaling),
     Rule(Pattern(rb"Marking block (?P<block>\S+) as SCALED_IN"), _scaled_in),
     Rule(
         Pattern(
             rb"\[Scaling executor (?P<label>[^\]]+)\] Executor (?P<active_tasks>\d+) active tasks, "
-            rb"(?P<active_slots>\d+) active slots, and (?P<running_blocks>\d+)/(?P<pending_blocks>\d+) running/pending blocks"
+            rb"(?P<active_slots>\d+) active slots, and (?P<running_blocks>\d+)/(?P<pending_blocks>\d+) running/pending blocks",
+            literal=_SCALING,
         ),
         _load,
     ),
 )
 
 PATTERNS = tuple(rule.pattern for rule in RULES)
+
+_RULES = {rule.pattern: rule for rule in RULES}
 
 
 def find(path: Path) -> Source | None:
@@ -303,13 +347,8 @@ def read(source: Source, batch: Batch, progress: Progress) -> str:
 
 def _records(block: Block, batch: Batch, threads: Threads) -> list[Record]:
     """Return the records of a block that match a rule, each with its run."""
-    records = []
-    for rule in RULES:
-        if batch.format == "jsonlog":
-            hits = json_hits(block, rule.pattern, batch)
-        else:
-            hits = text_hits(block, rule.pattern, batch.clock, batch)
-        records += [Record(*hit, rule, threads.run_of(hit.offset)) for hit in hits]
-    return records
-
-
+    return [
+        Record(hit.offset, hit.time, hit.match, _RULES[hit.pattern], threads.run_of(hit.offset))
+        for patterns in by_literal(PATTERNS)
+        for hit in hits(block, patterns, batch.clock, batch)
+    ]

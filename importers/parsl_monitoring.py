@@ -47,7 +47,15 @@ class Table(NamedTuple):
 TABLES = {
     "workflow": Table(
         (
-            *("workflow_name", "workflow_version", "time_began", "time_completed", "host", "user", "rundir"),
+            *(
+                "workflow_name",
+                "workflow_version",
+                "time_began",
+                "time_completed",
+                "host",
+                "user",
+                "rundir",
+            ),
             *("tasks_failed_count", "tasks_completed_count"),
         ),
         ("time_began", "time_completed"),
@@ -57,8 +65,22 @@ TABLES = {
     ),
     "task": Table(
         (
-            *("task_id", "task_depends", "task_func_name", "task_memoize", "task_hashsum", "task_inputs"),
-            *("task_outputs", "task_stdin", "task_stdout", "task_stderr", "task_time_invoked", "task_time_returned"),
+            *(
+                "task_id",
+                "task_depends",
+                "task_func_name",
+                "task_memoize",
+                "task_hashsum",
+                "task_inputs",
+            ),
+            *(
+                "task_outputs",
+                "task_stdin",
+                "task_stdout",
+                "task_stderr",
+                "task_time_invoked",
+                "task_time_returned",
+            ),
             *("task_fail_count", "task_fail_cost"),
         ),
         ("task_time_invoked", "task_time_returned"),
@@ -68,7 +90,14 @@ TABLES = {
     ),
     "try": Table(
         (
-            *("task_id", "try_id", "block_id", "hostname", "task_executor", "task_try_time_launched"),
+            *(
+                "task_id",
+                "try_id",
+                "block_id",
+                "hostname",
+                "task_executor",
+                "task_try_time_launched",
+            ),
             *("task_try_time_running", "task_try_time_returned", "task_fail_history", "task_joins"),
         ),
         ("task_try_time_launched", "task_try_time_running", "task_try_time_returned"),
@@ -85,11 +114,33 @@ TABLES = {
     ),
     "resource": Table(
         (
-            *("task_id", "try_id", "timestamp", "resource_monitoring_interval", "psutil_process_pid"),
-            *("psutil_process_memory_percent", "psutil_process_children_count", "psutil_process_time_user"),
-            *("psutil_process_time_system", "psutil_process_memory_virtual", "psutil_process_memory_resident"),
-            *("psutil_process_disk_read", "psutil_process_disk_write", "psutil_process_status", "psutil_cpu_num"),
-            *("psutil_process_num_ctx_switches_voluntary", "psutil_process_num_ctx_switches_involuntary"),
+            *(
+                "task_id",
+                "try_id",
+                "timestamp",
+                "resource_monitoring_interval",
+                "psutil_process_pid",
+            ),
+            *(
+                "psutil_process_memory_percent",
+                "psutil_process_children_count",
+                "psutil_process_time_user",
+            ),
+            *(
+                "psutil_process_time_system",
+                "psutil_process_memory_virtual",
+                "psutil_process_memory_resident",
+            ),
+            *(
+                "psutil_process_disk_read",
+                "psutil_process_disk_write",
+                "psutil_process_status",
+                "psutil_cpu_num",
+            ),
+            *(
+                "psutil_process_num_ctx_switches_voluntary",
+                "psutil_process_num_ctx_switches_involuntary",
+            ),
         ),
         ("timestamp",),
         "run_id, task_id, try_id, timestamp",
@@ -98,7 +149,16 @@ TABLES = {
     ),
     "node": Table(
         (
-            *("id", "hostname", "uid", "block_id", "cpu_count", "total_memory", "active", "worker_count"),
+            *(
+                "id",
+                "hostname",
+                "uid",
+                "block_id",
+                "cpu_count",
+                "total_memory",
+                "active",
+                "worker_count",
+            ),
             *("python_v", "timestamp", "last_heartbeat"),
         ),
         ("timestamp", "last_heartbeat"),
@@ -235,9 +295,9 @@ class _Reader:
         columns = ", ".join(f'"{column}"' for column in wanted)
         order = ", ".join(column for column in table.order.split(", ") if column in present)
         for rowid, *values in conn.execute(f'SELECT rowid, {columns} FROM "{name}" ORDER BY {order}'):
-            row = missing | dict(zip(wanted, values, strict=True))
-            row["run_id"] = str(row["run_id"])
-            clock = self._clock(row["run_id"])
+            row: Row = missing | dict(zip(wanted, values, strict=True))
+            run = row["run_id"] = str(row["run_id"])
+            clock = self._clock(run)
             for column in table.times:
                 row[column] = self._time(clock, row[column], rowid, f"{name}.{column}")
             yield rowid, row
@@ -328,7 +388,11 @@ class _Reader:
 
     def _block(self, span: int, row: Row, rowid: int) -> None:
         self._event(span, row["timestamp"], str(row["status"]), rowid)
-        self.batch.subspan(self.batch.span(WORKFLOW, run=row["run_id"]), span, f"{row['executor_label']}/{row['block_id']}")
+        self.batch.subspan(
+            self.batch.span(WORKFLOW, run=row["run_id"]),
+            span,
+            f"{row['executor_label']}/{row['block_id']}",
+        )
         self.batch.annotate(span, executor=row["executor_label"], job=row["job_id"])
 
 

@@ -17,7 +17,11 @@ OTHER = ""
 """Stands for a run of the same process that began before the log, so that its id is not there."""
 
 # A run has these once.
-_ONCE = (b" INFO: Task 0 initializing state to ", b" INFO: Task 0 submitted for App ", b': "Task 0 initializing state to pending", "p')
+_ONCE = (
+    b" INFO: Task 0 initializing state to ",
+    b" INFO: Task 0 submitted for App ",
+    b': "Task 0 initializing state to pending", "p',
+)
 
 _START = "Starting DataFlowKernel"
 
@@ -39,7 +43,13 @@ class _Line:
     """A record's offset, thread, message, and the run it names itself, if any."""
 
     def __init__(self, offset: int, name: str, thread: str, message: str, run: str | None) -> None:
-        self.offset, self.name, self.thread, self.message, self.run = offset, name, thread, message, run
+        self.offset, self.name, self.thread, self.message, self.run = (
+            offset,
+            name,
+            thread,
+            message,
+            run,
+        )
 
 
 class Threads:
@@ -155,6 +165,12 @@ def _json_lines(block: Block) -> list[_Line]:
             name, thread = str(record.get("threadName")), str(record.get("thread"))
             run = record.get("parsl.dfk")
             lines.append(
-                _Line(block.start + match.start(), name, thread, record["formatted"], str(run) if run else None)
+                _Line(
+                    block.start + match.start(),
+                    name,
+                    thread,
+                    record["formatted"],
+                    str(run) if run else None,
+                )
             )
     return lines

@@ -26,6 +26,8 @@ class Pattern:
     worker ...). ``span`` names the span that the line tells of, ``event`` what happened to it,
     ``inside`` the spans that it lies in, ``attributes`` the groups kept as attributes of it.
     A field named by ``each`` holds a list (``1, 2``) and stands for one event of each item.
+    ``literal`` is text that every matching line holds, by default the longest in the regex; patterns
+    with the same literal share one search.
     """
 
     regex: bytes
@@ -34,12 +36,13 @@ class Pattern:
     inside: tuple[SpanKey, ...] = ()
     attributes: tuple[str, ...] = ()
     each: str = ""
-    literal: bytes = field(init=False)
+    literal: bytes = b""
     compiled: re.Pattern[bytes] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "compiled", re.compile(self.regex, re.MULTILINE))
-        object.__setattr__(self, "literal", longest_literal(self.regex))
+        if not self.literal:
+            object.__setattr__(self, "literal", longest_literal(self.regex))
 
 
 def longest_literal(regex: bytes) -> bytes:
@@ -55,7 +58,7 @@ def longest_literal(regex: bytes) -> bytes:
         position += len(text)
         if text in (b"(", b")"):
             depth += 1 if text == b"(" else -1
-        if depth == 0 and (re.fullmatch(rb"\\[^\w\s]", text) or text not in rb".^$*+?|()[]{}\\" and len(text) == 1):
+        if depth == 0 and (re.fullmatch(rb"\\[^\w\s]", text) or (text not in rb".^$*+?|()[]{}\\" and len(text) == 1)):
             run += text[-1:]
             continue
         # A quantifier may drop the character before it.
@@ -75,16 +78,23 @@ class Hit(NamedTuple):
     offset: int
     time: float
     match: re.Match[bytes]
+    pattern: Pattern
 
 
-def apply(
-    pattern: Pattern, hits: Iterable[Hit], batch: Batch, source_fields: Mapping[str, str]
-) -> None:
+def by_literal(patterns: Iterable[Pattern]) -> list[list[Pattern]]:
+    """Group patterns that share their literal, so that a file is searched once for each literal."""
+    groups: dict[bytes, list[Pattern]] = {}
+    for pattern in patterns:
+        groups.setdefault(pattern.literal, []).append(pattern)
+    return list(groups.values())
+
+
+def apply(pattern: Pattern, hits: Iterable[Hit], batch: Batch, source_fields: Mapping[str, str]) -> None:
     """Turn the hits of a pattern into spans, events, nesting and attributes of a batch."""
     spans = _Keyed(pattern.span, batch, source_fields)
     parents = [_Keyed(key, batch, source_fields) for key in pattern.inside]
     event = batch.event_type(pattern.event) if pattern.event else None
-    for offset, time, match in hits:
+    for offset, time, match, _pattern in hits:
         batch.records += 1
         items = match[pattern.each].split(b", ") if pattern.each else (None,)
         for item in items:

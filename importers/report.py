@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from importers.pipeline import Summary
 
-_COLUMNS = ("source", "dialect", "records", "events", "unmatched", "joined", "not joined", "local times")
+_COLUMNS = (
+    "source",
+    "dialect",
+    "records",
+    "events",
+    "unmatched",
+    "joined",
+    "not joined",
+    "local times",
+)
 
 
 def summary_text(conn: sqlite3.Connection, summary: Summary) -> str:

@@ -19,7 +19,7 @@ _VARIABLE = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,}(?:-[0-9a-f]+)*\b|\d+(?:\.\d+
 class Unmatched(NamedTuple):
     """A kind of record that was not understood: how often, and its first."""
 
-    count: int
+    times: int
     offset: int
     text: str
 
@@ -54,6 +54,7 @@ class Batch:
     event_times: array[float] = field(default_factory=lambda: array("d"))
     event_types: array[int] = field(default_factory=lambda: array("q"))
     event_offsets: array[int] = field(default_factory=lambda: array("q"))
+    event_numbers: array[int] = field(default_factory=lambda: array("q"))
     event_type_names: list[str] = field(default_factory=list)
     event_notes: dict[int, str] = field(default_factory=dict)
     subspans: dict[tuple[int, int], str] = field(default_factory=dict)
@@ -111,15 +112,20 @@ class Batch:
             text = text[: 4 * TEXT_KEPT].decode("utf-8", "replace")
         text = text[:TEXT_KEPT].replace("\0", "\\0")
         kind = (reason, template(text))
-        count, first, kept = self.unmatched.get(kind, (0, offset, text))
-        self.unmatched[kind] = Unmatched(count + 1, first, kept)
+        times, first, kept = self.unmatched.get(kind, (0, offset, text))
+        self.unmatched[kind] = Unmatched(times + 1, first, kept)
 
     def table(self, name: str, columns: tuple[str, ...]) -> list[tuple[Any, ...]]:
         """Return the list that collects rows of a type-aware table: a span, then these columns."""
         return self.tables.setdefault(name, (columns, []))[1]
 
     def seal(self) -> None:
-        """Make the surrogate keys, ``surrogate_key(type, run, *key)``, and drop what only collecting needs."""
+        """Prepare for the store what needs no database: keys, order of events, attributes as text.
+
+        Surrogate keys are ``surrogate_key(type, run, *key)``. Events are sorted by span and time, and those alike
+        in span, time and type are counted from 0 in order of offset: two logs that tell of the same event then
+        give the same row, while two events stay two.
+        """
         prefixes: dict[tuple[str, ...], KeyPrefix] = {}
         for run, span_type, *key in self._span_index:
             scope = (span_type, run, *key[:-1])
@@ -130,3 +136,21 @@ class Batch:
             self.keys.append("/".join(key) or run)
         self._span_index = {}
         self.span_keys = []
+        self._sort_events()
+
+    def _sort_events(self) -> None:
+        columns = (self.event_spans, self.event_times, self.event_types, self.event_offsets)
+        ordered = sorted(zip(*columns, range(len(self.event_times)), strict=True))
+        if self.event_notes:
+            notes = ((place, self.event_notes.get(row[4])) for place, row in enumerate(ordered))
+            self.event_notes = {place: note for place, note in notes if note is not None}
+        self.event_spans = array("q", [row[0] for row in ordered])
+        self.event_times = array("d", [row[1] for row in ordered])
+        self.event_types = array("q", [row[2] for row in ordered])
+        self.event_offsets = array("q", [row[3] for row in ordered])
+        last: tuple[int, float, int] | None = None
+        n = 0
+        for span, time, name, _offset, _index in ordered:
+            n = n + 1 if (span, time, name) == last else 0
+            last = (span, time, name)
+            self.event_numbers.append(n)

@@ -52,7 +52,7 @@ CREATE TABLE event_types (
 /* A timed thing. */
 CREATE TABLE spans (
     id INTEGER PRIMARY KEY,
-    uuid TEXT NOT NULL UNIQUE,     -- surrogate_key(type, run key, local key parts...)
+    uuid TEXT NOT NULL,            -- unique: surrogate_key(type, run key, local key parts...)
     type INTEGER NOT NULL REFERENCES span_types(id),
     run INTEGER REFERENCES runs(id),
     key TEXT NOT NULL,             -- the local key, readable: 'htex_Local/17'
@@ -251,6 +251,7 @@ CREATE TABLE state_counts (
 """
 
 INDEXES = """
+CREATE UNIQUE INDEX spans_uuid ON spans(uuid);
 CREATE INDEX spans_run_type_key ON spans(run, type, key);
 CREATE INDEX spans_type ON spans(type);
 CREATE INDEX subspans_subspan ON subspans(subspan);

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from array import array
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import accumulate, groupby
-from operator import itemgetter
+from math import fsum
+from operator import itemgetter, sub
 
 from importers.formats import root_types
 
@@ -20,24 +22,32 @@ GRID = 120
 """Times at which the roots in each state are counted, from the first event of the run's roots to the last."""
 
 Sequence = tuple[int, ...]
-"""A variant: the number of a (span type, event type) pair for each event."""
+"""A variant: the code of each event's (span type, event type), in time order."""
+
+_CODE = "below.type * 1000000 + events.type"
+"""A (span type, event type) pair as one number."""
 
 
 def update(conn: sqlite3.Connection, runs: Iterable[int]) -> None:
     """Bring descendants, variants, sequences, steps and state counts up to date for these runs."""
     types = dict(conn.execute("SELECT name, id FROM span_types").fetchall())
-    variants = _Variants(conn)
     for root_type in [types[name] for name in root_types() if name in types]:
+        variants = _Variants(conn, root_type)
         for run in sorted(runs):
             _descend(conn, run, root_type)
-            variants.forget(run, root_type)
-            _follow(conn, run, root_type, variants)
-    variants.summarise()
+            variants.forget(run)
+            roots = _Roots(conn, run, root_type)
+            variants.add(roots)
+            _count_states(conn, roots, variants)
+        variants.summarise()
 
 
 def _descend(conn: sqlite3.Connection, run: int, root_type: int) -> None:
     values = {"run": run, "type": root_type}
-    conn.execute("DELETE FROM descendants WHERE root IN (SELECT id FROM spans WHERE run = :run AND type = :type)", values)
+    conn.execute(
+        "DELETE FROM descendants WHERE root IN (SELECT id FROM spans WHERE run = :run AND type = :type)",
+        values,
+    )
     conn.execute(
         """INSERT INTO descendants (root, span)
            WITH RECURSIVE below(root, span) AS (
@@ -51,106 +61,129 @@ def _descend(conn: sqlite3.Connection, run: int, root_type: int) -> None:
     )
 
 
-def _root_events(conn: sqlite3.Connection, run: int, root_type: int) -> Iterator[tuple[int, float, int, int]]:
-    """Yield (root, time, span type, event type) of every root of a run, in time order within each root."""
-    return conn.execute(
-        """SELECT descendants.root, events.time, below.type, events.type
-           FROM spans AS root
-           JOIN descendants ON descendants.root = root.id
-           JOIN spans AS below ON below.id = descendants.span
-           JOIN events ON events.span = below.id
-           WHERE root.run = ? AND root.type = ?
-           ORDER BY descendants.root, events.time""",
-        [run, root_type],
-    )
+class _Roots:
+    """The events of every root of one type in one run, in flat arrays.
 
-
-def _follow(conn: sqlite3.Connection, run: int, root_type: int, variants: _Variants) -> None:
-    """Find the variant of each root of a run, and count the roots in each state over time."""
-    entered: list[tuple[float, int, int]] = []
-    sequences = []
-    for root, group in groupby(_root_events(conn, run, root_type), key=itemgetter(0)):
-        events = [(time, variants.pair(span_type, event_type)) for _root, time, span_type, event_type in group]
-        if any(a[0] == b[0] for a, b in zip(events, events[1:])):
-            # Events at one time come in order of their names, so that the variant does not depend on ids.
-            events.sort(key=lambda event: (event[0], variants.names[event[1]]))
-        states = [state for _time, state in events]
-        sequences.append((root, variants.add(root_type, tuple(states), root), events[0][0], events[-1][0]))
-        entered += [(time, state, 1) for time, state in events]
-        entered += [(time, state, -1) for (_, state), (time, _) in zip(events, events[1:])]
-    conn.executemany("INSERT INTO sequences (root, variant, began, ended) VALUES (?, ?, ?, ?)", sequences)
-    _count_states(conn, run, root_type, entered, variants)
-
-
-def _count_states(
-    conn: sqlite3.Connection, run: int, root_type: int, changes: list[tuple[float, int, int]], variants: _Variants
-) -> None:
-    """Count the roots whose latest event is each state, at GRID times.
-
-    ``changes`` holds (time, state, +1 or -1). A change counts from the first grid time at or after it.
+    Root ``ids[i]`` has those from ``starts[i]`` up to ``starts[i + 1]``.
     """
-    conn.execute("DELETE FROM state_counts WHERE run = ? AND root_type = ?", [run, root_type])
-    if not changes:
+
+    def __init__(self, conn: sqlite3.Connection, run: int, root_type: int) -> None:
+        self.run, self.root_type = run, root_type
+        self.ids, self.starts = array("q"), array("q")
+        self.times, self.codes = array("d"), array("q")
+        names = _Names(conn)
+        # The ids of a run lie close together, and descendants are kept in order of their root: no sorting here.
+        rows = conn.execute(
+            f"""SELECT descendants.root, events.time, {_CODE}
+                FROM (SELECT min(id) AS first, max(id) AS last FROM spans WHERE run = :run AND type = :type)
+                CROSS JOIN descendants ON descendants.root BETWEEN first AND last
+                CROSS JOIN spans AS root ON root.id = descendants.root AND root.run = :run AND root.type = :type
+                CROSS JOIN spans AS below ON below.id = descendants.span
+                CROSS JOIN events ON events.span = below.id
+                ORDER BY descendants.root""",
+            {"run": run, "type": root_type},
+        )
+        for root, group in groupby(rows, key=itemgetter(0)):
+            # Events at one time come in order of their names, so that the variant does not depend on ids.
+            events = sorted([(time, code) for _root, time, code in group], key=itemgetter(0))
+            times, codes = zip(*events, strict=True)
+            if len(set(times)) < len(times):
+                events.sort(key=lambda event: (event[0], names[event[1]]))
+                codes = tuple(code for _time, code in events)
+            self.ids.append(root)
+            self.starts.append(len(self.times))
+            self.times.extend(times)
+            self.codes.extend(codes)
+        self.starts.append(len(self.times))
+
+    def sequence(self, i: int) -> Sequence:
+        """Return the sequence of root i."""
+        return tuple(self.codes[self.starts[i] : self.starts[i + 1]])
+
+
+def _count_states(conn: sqlite3.Connection, roots: _Roots, variants: _Variants) -> None:
+    """Count the roots whose latest event is each state, at GRID times from the first event to the last."""
+    conn.execute("DELETE FROM state_counts WHERE run = ? AND root_type = ?", [roots.run, roots.root_type])
+    if not roots.times:
         return
-    first, last = min(changes)[0], max(changes)[0]
+    first, last = min(roots.times), max(roots.times)
     grid = sorted({first + (last - first) * i / (GRID - 1) for i in range(GRID - 1)} | {last})
-    counts: dict[int, list[int]] = defaultdict(lambda: [0] * len(grid))
-    for time, state, change in changes:
-        counts[state][bisect_left(grid, time)] += change
+    changes: dict[int, list[int]] = defaultdict(lambda: [0] * len(grid))
+    for i in range(len(roots.ids)):
+        before = None
+        for event in range(roots.starts[i], roots.starts[i + 1]):
+            # An event counts from the first grid time at or after it.
+            place, state = bisect_left(grid, roots.times[event]), roots.codes[event]
+            changes[state][place] += 1
+            if before is not None:
+                changes[before][place] -= 1
+            before = state
     conn.executemany(
         "INSERT INTO state_counts (root_type, run, time, state, spans) VALUES (?, ?, ?, ?, ?)",
         (
-            (root_type, run, time, variants.names[state], spans)
-            for state, steps in counts.items()
+            (roots.root_type, roots.run, time, variants.names[state], spans)
+            for state, steps in changes.items()
             for time, spans in zip(grid, accumulate(steps), strict=True)
         ),
     )
 
 
-class _Variants:
-    """The variants in the database, by root type and sequence."""
+class _Names(dict[int, str]):
+    """The 'span_type/event_type' of each code."""
 
     def __init__(self, conn: sqlite3.Connection) -> None:
-        self._conn = conn
+        super().__init__()
         self._span_types = dict(conn.execute("SELECT id, name FROM span_types").fetchall())
         self._event_types = dict(conn.execute("SELECT id, name FROM event_types").fetchall())
-        self._pairs: dict[tuple[int, int], int] = {}
-        self.names: list[str] = []
-        self._ids: dict[tuple[int, Sequence], int] = {}
+
+    def __missing__(self, code: int) -> str:
+        span_type, event_type = divmod(code, 1_000_000)
+        self[code] = f"{self._span_types[span_type]}/{self._event_types[event_type]}"
+        return self[code]
+
+
+class _Variants:
+    """The variants of one root type, and what changes about them in this import."""
+
+    def __init__(self, conn: sqlite3.Connection, root_type: int) -> None:
+        self._conn, self._root_type = conn, root_type
+        self.names = _Names(conn)
+        self._ids: dict[Sequence, int] = {}
+        self._sequences: dict[int, Sequence] = {}
         self._changed: set[int] = set()
+        self._seen: defaultdict[int, list[tuple[_Roots, int]]] = defaultdict(list)
 
-    def pair(self, span_type: int, event_type: int) -> int:
-        """Return the number of a pair; ``names`` has its 'span_type/event_type'."""
-        number = self._pairs.get((span_type, event_type))
-        if number is None:
-            number = self._pairs[span_type, event_type] = len(self.names)
-            self.names.append(f"{self._span_types[span_type]}/{self._event_types[event_type]}")
-        return number
-
-    def add(self, root_type: int, sequence: Sequence, example: int) -> int:
-        """Return the id of a variant, made on first mention."""
-        variant = self._ids.get((root_type, sequence))
-        if variant is None:
-            text = json.dumps([self.names[pair] for pair in sequence])
-            self._conn.execute(
-                "INSERT OR IGNORE INTO variants (root_type, sequence, events, spans, example) VALUES (?, ?, ?, 0, ?)",
-                [root_type, text, len(sequence), example],
-            )
-            (variant,) = self._conn.execute(
-                "SELECT id FROM variants WHERE root_type = ? AND sequence = ?", [root_type, text]
-            ).fetchone()
-            self._ids[root_type, sequence] = variant
-            self._changed.add(variant)
-        return int(variant)
-
-    def forget(self, run: int, root_type: int) -> None:
+    def forget(self, run: int) -> None:
         """Drop the sequences of a run's roots, whose events may have changed."""
         dropped = self._conn.execute(
             """DELETE FROM sequences WHERE root IN (SELECT id FROM spans WHERE run = ? AND type = ?)
                RETURNING variant""",
-            [run, root_type],
+            [run, self._root_type],
         )
         self._changed |= {variant for (variant,) in dropped.fetchall()}
+
+    def add(self, roots: _Roots) -> None:
+        """Find the variant of each root."""
+        rows = []
+        for i, root in enumerate(roots.ids):
+            sequence = roots.sequence(i)
+            variant = self._ids.get(sequence) or self._make(sequence)
+            self._seen[variant].append((roots, i))
+            rows.append((root, variant, roots.times[roots.starts[i]], roots.times[roots.starts[i + 1] - 1]))
+        self._conn.executemany("INSERT INTO sequences (root, variant, began, ended) VALUES (?, ?, ?, ?)", rows)
+
+    def _make(self, sequence: Sequence) -> int:
+        text = json.dumps([self.names[code] for code in sequence])
+        key = [self._root_type, text]
+        self._conn.execute(
+            "INSERT OR IGNORE INTO variants (root_type, sequence, events, spans) VALUES (?, ?, ?, 0)",
+            [*key, len(sequence)],
+        )
+        found = self._conn.execute("SELECT id FROM variants WHERE root_type = ? AND sequence = ?", key)
+        variant = int(found.fetchone()[0])
+        self._ids[sequence], self._sequences[variant] = variant, sequence
+        self._changed.add(variant)
+        return variant
 
     def summarise(self) -> None:
         """Count the roots of each changed variant and measure its steps; drop variants that nothing has."""
@@ -162,38 +195,59 @@ class _Variants:
                 [variant],
             )
         self._conn.execute("DELETE FROM variants WHERE spans = 0")
-        for variant, times in self._times():
-            self._steps(variant, times)
+        for variant in sorted(self._changed):
+            row = self._conn.execute("SELECT sequence, spans FROM variants WHERE id = ?", [variant]).fetchone()
+            if row is None:
+                continue
+            seen = self._seen[variant]
+            if len(seen) < row[1]:
+                # Other runs have it too: their times are in the database.
+                times = self._stored_times(variant, len(json.loads(row[0])))
+            else:
+                times = [
+                    [roots.times[roots.starts[i] + position] for roots, i in seen]
+                    for position in range(len(self._sequences[variant]))
+                ]
+            self._steps(variant, json.loads(row[0]), times)
 
-    def _times(self) -> Iterator[tuple[int, list[list[float]]]]:
-        """Yield each changed variant with the times of each of its roots' events."""
-        marks = ", ".join(map(str, sorted(self._changed)))
+    def _stored_times(self, variant: int, length: int) -> list[list[float]]:
+        """Return the times of all roots of a variant: a list for each position."""
         rows = self._conn.execute(
-            f"""SELECT sequences.variant, sequences.root, events.time
-                FROM sequences
-                JOIN descendants ON descendants.root = sequences.root
-                JOIN events ON events.span = descendants.span
-                WHERE sequences.variant IN ({marks})
-                ORDER BY sequences.variant, sequences.root, events.time"""
+            """SELECT events.time
+               FROM sequences
+               CROSS JOIN descendants ON descendants.root = sequences.root
+               CROSS JOIN events ON events.span = descendants.span
+               WHERE sequences.variant = ?
+               ORDER BY sequences.root, events.time""",
+            [variant],
         )
-        for variant, of_variant in groupby(rows, key=itemgetter(0)):
-            yield variant, [[row[2] for row in root] for _root, root in groupby(of_variant, key=itemgetter(1))]
+        times = [time for (time,) in rows]
+        return [times[position::length] for position in range(length)]
 
-    def _steps(self, variant: int, times: list[list[float]]) -> None:
-        (text,) = self._conn.execute("SELECT sequence FROM variants WHERE id = ?", [variant]).fetchone()
+    def _steps(self, variant: int, names: list[str], times: list[list[float]]) -> None:
         cumulative = 0.0
-        previous = [root[0] for root in times]
         rows = []
-        for position, (name, now) in enumerate(zip(json.loads(text), zip(*times))):
+        for position, (name, now) in enumerate(zip(names, times, strict=True)):
             span_type, event_type = name.split("/", 1)
-            durations = sorted(b - a for a, b in zip(previous, now))
-            mean = sum(durations) / len(durations)
+            previous = times[max(position - 1, 0)]
+            durations = sorted(map(sub, now, previous))
+            mean = fsum(durations) / len(durations)
             cumulative += mean
             middle, high = quantile(durations, 0.5), quantile(durations, 0.95)
             rows.append(
-                (variant, position, span_type, event_type, mean, durations[0], middle, high, durations[-1], cumulative)
+                (
+                    variant,
+                    position,
+                    span_type,
+                    event_type,
+                    mean,
+                    durations[0],
+                    middle,
+                    high,
+                    durations[-1],
+                    cumulative,
+                )
             )
-            previous = list(now)
         self._conn.executemany("INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
 
@@ -206,5 +260,3 @@ def quantile(values: list[float], share: float) -> float:
     below = int(position)
     above = min(below + 1, len(values) - 1)
     return values[below] + (values[above] - values[below]) * (position - below)
-
-

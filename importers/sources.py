@@ -74,14 +74,17 @@ def files(path: Path, skipped: list[tuple[Path, str]]) -> Iterator[Path]:
         for name in sorted(names) + [f for f in folders if Path(folder, f).is_symlink()]:
             file = Path(folder, name)
             if file.is_symlink() and not file.resolve().is_relative_to(inside):
-                skipped.append((file, "a symbolic link to outside the folder: give its target as a path to import it"))
+                skipped.append(
+                    (
+                        file,
+                        "a symbolic link to outside the folder: give its target as a path to import it",
+                    )
+                )
             elif file.is_file():
                 yield file
 
 
-def find_sources(
-    paths: Iterable[Path], importers: Iterable[Importer], skipped: list[tuple[Path, str]]
-) -> list[Source]:
+def find_sources(paths: Iterable[Path], importers: Iterable[Importer], skipped: list[tuple[Path, str]]) -> list[Source]:
     """Find every source under the paths, in an order that does not depend on the paths.
 
     Where one source is found twice (a copy, an older state of a growing log), the larger is taken,

@@ -10,8 +10,10 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import groupby, repeat
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +66,12 @@ def _begin_new(conn: sqlite3.Connection) -> Store:
     if sqlite3.sqlite_version_info < (3, 35):
         raise StoreError(f"SQLite 3.35 or later is needed; this Python has {sqlite3.sqlite_version}")
     # No journal: until it is moved to its place, nobody reads this file, and a failure discards it.
-    for pragma in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE", "cache_size = -200000"):
+    for pragma in (
+        "journal_mode = OFF",
+        "synchronous = OFF",
+        "locking_mode = EXCLUSIVE",
+        "cache_size = -200000",
+    ):
         conn.execute(f"PRAGMA {pragma}")
     schema.create_tables(conn)
     conn.execute("BEGIN")
@@ -144,8 +151,8 @@ class Store:
 
     def is_same(self, source: Source, batch: Batch, fingerprint: str) -> bool:
         """Tell whether a source gave its rows before, from the same content, by the same clocks."""
-        row = self.conn.execute("SELECT fingerprint, clock FROM sources WHERE key = ?", [source.key]).fetchone()
-        return row == (fingerprint, _clock_text(batch))
+        found = self.conn.execute("SELECT fingerprint, clock FROM sources WHERE key = ?", [source.key])
+        return bool(found.fetchone() == (fingerprint, _clock_text(batch)))
 
     def run(self, key: str, name: str | None = None, utc_offset: float | None = None) -> int:
         """Return the id of a run, made on first mention; a name or offset is kept once known."""
@@ -219,7 +226,7 @@ class Store:
             "fingerprint": fingerprint,
             "records": batch.records,
             "events": len(times),
-            "unmatched": sum(found.count for found in batch.unmatched.values()),
+            "unmatched": sum(found.times for found in batch.unmatched.values()),
             "first_time": min(times, default=None),
             "last_time": max(times, default=None),
             "clock": _clock_text(batch),
@@ -229,7 +236,8 @@ class Store:
         changes = ", ".join(f"{name} = excluded.{name}" for name in row if name != "key")
         return int(
             self.conn.execute(
-                f"INSERT INTO sources ({names}) VALUES ({marks}) ON CONFLICT (key) DO UPDATE SET {changes} RETURNING id",
+                f"""INSERT INTO sources ({names}) VALUES ({marks})
+                    ON CONFLICT (key) DO UPDATE SET {changes} RETURNING id""",
                 row,
             ).fetchone()[0]
         )
@@ -254,26 +262,27 @@ class Store:
         return ids
 
     def _events(self, batch: Batch, ids: list[int], source: int) -> None:
+        spans = [ids[span] for span in batch.event_spans]
         types = [self._event_types[name] for name in batch.event_type_names]
         notes = batch.event_notes
-        rows = sorted(
-            zip(
-                [ids[span] for span in batch.event_spans],
-                batch.event_times,
-                [types[name] for name in batch.event_types],
-                batch.event_offsets,
-                range(len(batch.event_times)),
-                strict=True,
-            )
-        )
         self.conn.executemany(
             "INSERT OR IGNORE INTO events (span, time, type, n, source, offset, note) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            _numbered(rows, source, notes),
+            zip(
+                spans,
+                batch.event_times,
+                [types[name] for name in batch.event_types],
+                batch.event_numbers,
+                repeat(source),
+                batch.event_offsets,
+                [notes.get(i) for i in range(len(spans))] if notes else repeat(None),
+                strict=False,
+            ),
         )
         bounds = self._bounds
-        for span, at, *_ in rows:
+        for span, times in groupby(zip(spans, batch.event_times, strict=True), key=itemgetter(0)):
+            found = [time for _span, time in times]
             old = bounds.get(span)
-            bounds[span] = (at, at) if old is None else (old[0] if old[0] < at else at, old[1] if old[1] > at else at)
+            bounds[span] = (found[0], found[-1]) if old is None else (min(old[0], found[0]), max(old[1], found[-1]))
 
     def _tables(self, batch: Batch) -> None:
         for name, (columns, rows) in batch.tables.items():
@@ -290,7 +299,12 @@ class Store:
         self.conn.executemany(
             "INSERT INTO spans (id, uuid, type, run, key, began, ended, attributes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                (span, *values, *self._bounds.get(span, (None, None)), _json(self._attributes.get(span)))
+                (
+                    span,
+                    *values,
+                    *self._bounds.get(span, (None, None)),
+                    _json(self._attributes.get(span)),
+                )
                 for span, values in enumerate(self._new, first)
             ),
         )
@@ -345,7 +359,8 @@ class Store:
             [run, source],
         ).fetchall()
         self.conn.execute(
-            "DELETE FROM events WHERE source = ? AND span IN (SELECT id FROM spans WHERE run = ?)", [source, run]
+            "DELETE FROM events WHERE source = ? AND span IN (SELECT id FROM spans WHERE run = ?)",
+            [source, run],
         )
         self.conn.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", moved)
         self._rebound(run)
@@ -363,24 +378,10 @@ def _time_columns(conn: sqlite3.Connection) -> Iterator[tuple[str, list[str]]]:
     """Yield each parsl_* table with its columns of times."""
     for (table,) in conn.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB 'parsl_*'"):
         columns = [row[1] for row in conn.execute(f"PRAGMA table_info({table})")]
-        times = [c for c in columns if "_time_" in c or c in ("time_began", "time_completed", "timestamp", "last_heartbeat")]
+        times = [
+            c for c in columns if "_time_" in c or c in ("time_began", "time_completed", "timestamp", "last_heartbeat")
+        ]
         yield table, [c for c in times if not c.startswith("psutil_")]
-
-
-def _numbered(
-    rows: Iterable[tuple[int, float, int, int, int]], source: int, notes: dict[int, str]
-) -> Iterator[tuple[int, float, int, int, int, int, str | None]]:
-    """Yield rows of events; those alike in span, time and type are counted from 0, in order of offset.
-
-    Two logs that tell of the same event therefore give the same row, while two events stay two.
-    """
-    last: tuple[int, float, int] | None = None
-    n = 0
-    for span, at, name, offset, index in rows:
-        this = (span, at, name)
-        n = n + 1 if this == last else 0
-        last = this
-        yield span, at, name, n, source, offset, notes.get(index) if notes else None
 
 
 def _clock_text(batch: Batch) -> str:
@@ -388,8 +389,11 @@ def _clock_text(batch: Batch) -> str:
     return ", ".join(sorted(clocks)) or "epoch seconds"
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=str).encode
+
+
 def _json(attributes: dict[str, Any] | None) -> str | None:
-    return json.dumps(attributes, ensure_ascii=False, sort_keys=True, default=str) if attributes else None
+    return _encode(attributes) if attributes else None
 
 
 class _Names(dict[str, int]):
@@ -403,5 +407,3 @@ class _Names(dict[str, int]):
         row = self._conn.execute(f"INSERT INTO {self._table} (name) VALUES (?) RETURNING id", [name]).fetchone()
         self[name] = row[0]
         return int(row[0])
-
-

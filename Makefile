@@ -1,0 +1,84 @@
+# Python 3.10 or newer is all that is needed: everything else goes into .venv.
+#
+#   make demo PYTHON=/path/to/python3     another interpreter
+#   make test ARGS='-k keys -x'           options for pytest
+
+PYTHON ?=
+ARGS ?=
+
+VENV := .venv
+VENV1 := .venv-datasette1
+DEMO := $(VENV)/demo/dnpc.sqlite3
+
+# What the plugin does must hold on the coming Datasette 1.0 too.
+PLUGIN_TESTS := $(wildcard tests/test_plugin*.py tests/test_queries*.py tests/test_pages*.py \
+	tests/test_browser.py)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench clean
+
+help:  ## say what there is
+	@sed -n 's/^\([a-z]*\):.*  ## /  make \1	/p' Makefile
+
+demo: $(VENV)/installed  ## import the sample runs, serve them, print the address of a chart
+	@mkdir -p $(dir $(DEMO))
+	@$(VENV)/bin/dnpc import tests/data/runinfo --db $(DEMO)
+	@set -e; \
+	port=$$($(VENV)/bin/python -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])'); \
+	chart=$$($(VENV)/bin/python -c 'from datasette_dnpc.sql_files import queries; print(queries()["states_over_time"].fragment)'); \
+	url=http://127.0.0.1:$$port; \
+	log=$(VENV)/demo/datasette.log; \
+	$(VENV)/bin/datasette serve $(DEMO) -m metadata.yml -h 127.0.0.1 -p $$port >$$log 2>&1 & \
+	server=$$!; \
+	trap 'kill $$server 2>/dev/null || true; wait $$server || true; exit 0' INT TERM; \
+	trap 'kill $$server 2>/dev/null || true' EXIT; \
+	until $(VENV)/bin/python -c "import urllib.request; urllib.request.urlopen('$$url/-/versions.json', timeout=5)" 2>/dev/null; do \
+		kill -0 $$server 2>/dev/null || { cat $$log >&2; echo 'make demo: Datasette did not start, see above' >&2; exit 1; }; \
+		sleep 0.2; \
+	done; \
+	printf '\n  a chart       %s/dnpc/states_over_time#%s\n  everything    %s/dnpc\n\nCtrl-C stops it.\n' \
+		"$$url" "$$chart" "$$url"; \
+	wait $$server
+
+test: $(VENV)/tested $(VENV1)/tested  ## run all tests, and those of the plugin on the Datasette 1.0 alpha
+	@test -n "$(PLUGIN_TESTS)"
+	$(VENV1)/bin/python -m pytest $(ARGS) $(PLUGIN_TESTS)
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+lint: $(VENV)/tested  ## check style and types
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+
+bench: $(VENV)/tested  ## measure speed, memory and size; print ratios
+	$(VENV)/bin/python -m tests.benchmarks $(ARGS)
+
+clean:  ## remove what was installed and made
+	rm -rf $(VENV) $(VENV1) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# The stamps make sure that nothing is installed again until pyproject.toml changes.
+
+$(VENV)/installed: pyproject.toml
+	$(call make_venv,$(VENV))
+	$(VENV)/bin/pip install -qq --editable .
+	@touch $@
+
+$(VENV)/tested: $(VENV)/installed
+	$(VENV)/bin/pip install -qq --group test --group lint
+	@touch $@
+
+$(VENV1)/tested: pyproject.toml
+	$(call make_venv,$(VENV1))
+	$(VENV1)/bin/pip install -qq --editable . --group test 'datasette>=1.0a41'
+	@touch $@
+
+# pip learnt of dependency groups in 25.1; a Python's own pip may be older.
+define make_venv
+@set -e; \
+for python in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 python3.10 python); do \
+	if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then found=$$python; break; fi; \
+done; \
+test -n "$$found" || { echo 'make: found no Python 3.10 or newer. Name one: make PYTHON=/path/to/python3' >&2; exit 1; }; \
+"$$found" -m venv --clear $(1) || { echo "make: $$found cannot make a virtual environment: install its venv module (Debian: python3-venv)" >&2; exit 1; }; \
+$(1)/bin/pip install -qq --disable-pip-version-check --upgrade 'pip>=25.1'
+endef

@@ -1,0 +1,148 @@
+"""Measure imports against plain tools over the same input, and print the ratios.
+
+Ratios of times measured in turn on one machine travel to other machines; seconds do not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from tests.benchmarks.htex_run import write_run
+
+SEARCHING_MODULES = ("importers.htex", "importers.parsl_log")
+IMPORT_TARGET = 25.0
+GREPS_PER_ROUND = 3
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A process that ended: wall clock seconds and most memory held, in bytes."""
+
+    seconds: float
+    peak: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """One line of the report."""
+
+    name: str
+    measured: str
+    figure: str
+    target: str = "-"
+    verdict: str = "-"
+
+    def __str__(self) -> str:
+        return f"{self.name:<14} {self.measured:<46} {self.figure:<26} {self.target:<8} {self.verdict}"
+
+
+def run(command: list[str], **environment: str) -> Finished:
+    """Run a process to its end. Raises ClickException with what it wrote if it fails."""
+    with tempfile.TemporaryFile() as output:
+        began = time.perf_counter()
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=os.environ | environment)
+        try:
+            # wait4 tells this child's own peak; getrusage would tell that of the largest child.
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        seconds = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            output.seek(0)
+            text = output.read().decode(errors="replace")
+            raise click.ClickException(f"{command[0]} ended with {process.returncode}: {text}")
+    return Finished(seconds, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+
+
+def searched_literals() -> list[bytes]:
+    """Return the texts that the importers look for, as their pattern tables give them."""
+    found: set[bytes] = set()
+    for name in SEARCHING_MODULES:
+        tables = import_module(name).PATTERNS
+        tables = tables.values() if isinstance(tables, dict) else [tables]
+        found.update(pattern.literal for table in tables for pattern in table)
+    return sorted(found)
+
+
+def grep_seconds(literals: Path, logs: Iterable[Path]) -> float:
+    """Return how long grep takes to count the lines with any of the literals."""
+    command = ["grep", "-cF", "-f", str(literals), *map(str, logs)]
+    # Bytes, as the importers search: in a UTF-8 locale grep would decode first.
+    return statistics.median(run(command, LC_ALL="C").seconds for _ in range(GREPS_PER_ROUND))
+
+
+def measure_import(folder: Path, tasks: int, rounds: int) -> list[Result]:
+    """Measure ``dnpc import`` of an HTEX run against grep over the same files."""
+    logs = write_run(folder / "runinfo" / "000", tasks)
+    literals = folder / "literals"
+    literals.write_bytes(b"\n".join(searched_literals()) + b"\n")
+    database = folder / "dnpc.sqlite3"
+    command = [sys.executable, "-m", "importers.cli", "import", str(folder / "runinfo")]
+    command += ["--db", str(database), "--quiet"]
+
+    grep_seconds(literals, logs)  # fills the file cache
+    ratios, peaks, imports, greps = [], [], [], []
+    for _ in range(rounds):
+        database.unlink(missing_ok=True)
+        grep = grep_seconds(literals, logs)
+        imported = run(command)
+        greps.append(grep)
+        imports.append(imported.seconds)
+        ratios.append(imported.seconds / grep)
+        peaks.append(imported.peak)
+    with contextlib.closing(sqlite3.connect(database)) as conn:
+        (events,) = conn.execute("SELECT count(*) FROM events").fetchone()
+
+    size = database.stat().st_size
+    megabytes = sum(path.stat().st_size for path in logs) / 1e6
+    ratio = statistics.median(ratios)
+    return [
+        Result(
+            "import / grep",
+            f"dnpc import, whole process: {tasks} tasks, {megabytes:.0f} MB",
+            f"{ratio:.1f} ({min(ratios):.1f} .. {max(ratios):.1f})",
+            f"{IMPORT_TARGET:.0f}",
+            "met" if ratio <= IMPORT_TARGET else "MISSED",
+        ),
+        Result("grep", "grep -cF, median", f"{statistics.median(greps):.3f} s"),
+        Result("import", "dnpc import, median", f"{statistics.median(imports):.2f} s"),
+        Result("memory", "dnpc import, peak resident", f"{max(peaks) / 1e6:.0f} MB"),
+        Result("database", f"{events} events", f"{size / 1e6:.1f} MB"),
+        Result("event", "database bytes for each event", f"{size / max(events, 1):.0f} B"),
+    ]
+
+
+@click.command(help=__doc__)
+@click.option("--tasks", default=20_000, show_default=True, help="Tasks in the generated run.")
+@click.option("--rounds", default=5, show_default=True, help="Times that each is measured.")
+def main(tasks: int, rounds: int) -> None:
+    """Write the input into a temporary folder, measure, print; exit 1 if a target is missed."""
+    # Stopped by a signal, leave neither the child nor 160 MB of logs behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with tempfile.TemporaryDirectory(prefix="dnpc-benchmark-") as folder:
+        results = measure_import(Path(folder), tasks, rounds)
+    click.echo(Result("name", "measured", "median (min .. max)", "target", "verdict"))
+    for result in results:
+        click.echo(str(result))
+    sys.exit(any(result.verdict == "MISSED" for result in results))
+
+
+if __name__ == "__main__":
+    main()
