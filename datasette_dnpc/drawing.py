@@ -1,0 +1,63 @@
+"""Parts that several plots share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from datasette_dnpc.labels import colours, legend, printable
+from datasette_dnpc.rows import Floats, Numbers, Table
+from datasette_dnpc.sql_functions import iso_time
+
+_EPOCH_FROM = 1e8
+"""Times above this are seconds since 1970 (from 1973 on); below, since some beginning."""
+
+
+def since_first(begin: Floats, end: Floats) -> tuple[Floats, Floats, str]:
+    """Count seconds from the first one where they are seconds since 1970."""
+    if not len(begin) or begin.min() < _EPOCH_FROM:
+        return begin, end, "time (s)"
+    first = float(begin.min())
+    return begin - first, end - first, f"seconds since {iso_time(first)}"
+
+
+def draw_by_group(
+    ax: Axes,
+    rows: Table,
+    drawn: Numbers,
+    names: tuple[str, ...],
+    draw: Callable[[list[int], Any], object],
+) -> None:
+    """Call ``draw(indexes, colour)`` for each group of rows, with a legend if there are several."""
+    name = next((name for name in names if rows.has(name)), None)
+    texts = rows.column(name) if name else None
+    groups: dict[str, list[int]] = {}
+    for place, index in enumerate(drawn.kept):
+        groups.setdefault(str(texts[index]) if texts else "", []).append(place)
+    palette = colours(len(groups))
+    for places, colour in zip(groups.values(), palette, strict=True):
+        draw(places, colour)
+    if len(groups) > 1:
+        handles = [Line2D([], [], color=colour, linewidth=4) for colour in palette]
+        legend(ax, handles, list(groups))
+
+
+def line_width(count: int) -> float:
+    """Return a width in points with which the lines of a usual figure just do not touch."""
+    return float(np.clip(250 / max(count, 1), 0.3, 8))
+
+
+def name_places(ax: Axes, rows: Table, spans: Numbers, places: Floats) -> None:
+    """Name the lines of a timeline where there is room for names."""
+    name = next((name for name in ("label", "key") if rows.has(name)), None)
+    ax.invert_yaxis()
+    if name and len(places) <= 40:
+        texts = rows.column(name)
+        labels = [printable(texts[index]) for index in spans.kept]
+        ax.set_yticks(places, labels, parse_math=False)
+    else:
+        ax.set_yticks([])

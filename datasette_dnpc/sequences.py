@@ -1,0 +1,67 @@
+"""Event sequences computed from rows: variants and the statistics of their steps."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+
+from datasette_dnpc.sql_functions import quantile
+
+
+@dataclass(frozen=True)
+class Step:
+    """From one event to the next, over all roots of a variant. Seconds."""
+
+    state: str
+    """span_type/event_type of the event that ends the step."""
+    mean: float
+    min: float
+    p50: float
+    p95: float
+    max: float
+    cumulative: float
+    """Sum of the means up to here."""
+
+
+@dataclass(frozen=True)
+class LiveVariant:
+    """A distinct sequence of states, and the roots which have it."""
+
+    states: tuple[str, ...]
+    roots: list[int]
+    times: list[list[float]]
+    """Of each root, its events' times in order: seconds since 1970."""
+
+    @property
+    def durations(self) -> list[float]:
+        """Seconds from first to last event of each root."""
+        return [times[-1] - times[0] for times in self.times]
+
+
+def variants(rows: Iterable[tuple[int, float, str]]) -> list[LiveVariant]:
+    """Group rows of (root, time, state), ordered so, into variants: the common ones first."""
+    found: dict[tuple[str, ...], LiveVariant] = {}
+    for root, group in groupby(rows, key=itemgetter(0)):
+        events = list(group)
+        states = tuple(state for _, _, state in events)
+        variant = found.setdefault(states, LiveVariant(states, [], []))
+        variant.roots.append(root)
+        variant.times.append([time for _, time, _ in events])
+    return sorted(found.values(), key=lambda variant: (-len(variant.roots), variant.states))
+
+
+def steps(variant: LiveVariant, most: int) -> list[Step]:
+    """Return the statistics of the first steps; that to the first event takes 0 seconds."""
+    result: list[Step] = []
+    cumulative = 0.0
+    for position, state in enumerate(variant.states[:most]):
+        before = max(position - 1, 0)
+        ordered = sorted(times[position] - times[before] for times in variant.times)
+        mean = statistics.fmean(ordered)
+        cumulative += mean
+        p50, p95 = quantile(ordered, 50), quantile(ordered, 95)
+        result.append(Step(state, mean, ordered[0], p50, p95, ordered[-1], cumulative))
+    return result

@@ -1,0 +1,218 @@
+"""What the page of event sequences shows, read from the database."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from datasette_dnpc.sequences import LiveVariant, Step, steps, variants
+from datasette_dnpc.sql_files import FOLDER, load, queries
+
+if TYPE_CHECKING:
+    from datasette.database import Database
+
+SAMPLE = 2000
+"""Most roots whose events are read for one page, so that it opens within the time limit."""
+
+MOST_READ = 200_000
+"""Most events read for one page."""
+
+MOST_VARIANTS = 20
+"""Variants on the page, besides one that is asked for; the canned query has the others."""
+
+MOST_EVENTS = 200
+"""Events of a variant on the page: cells of its strip and rows of its steps."""
+
+_SQL = load(FOLDER / "pages")
+
+
+class TooManyEventsError(Exception):
+    """One root has more events below it than are read for a page."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One strip of the page."""
+
+    id: int
+    """Id in the table ``variants``; for sequences computed on request, a number from 1 on."""
+    states: list[str]
+    """The first of them, as many as are shown."""
+    events: int
+    """How many states there are."""
+    spans: int
+    share: float
+    """Per cent."""
+    mean_duration: float
+    """Seconds."""
+
+
+@dataclass
+class Choice:
+    """What was asked for, and what there is to choose from."""
+
+    root_types: list[dict[str, Any]]
+    runs: list[dict[str, Any]]
+    root_type: dict[str, Any] | None
+    run: dict[str, Any] | None
+
+
+@dataclass
+class Sequences:
+    """Variants of a root type in a run, and the steps of one of them."""
+
+    live: bool
+    variants: list[Variant] = field(default_factory=list)
+    of_variants: int = 0
+    chosen: Variant | None = None
+    steps: list[Step] = field(default_factory=list)
+    steps_of: str = ""
+    """Over which roots the steps are."""
+    examples: list[dict[str, Any]] = field(default_factory=list)
+    note: str = ""
+
+
+async def _rows(database: Database, sql: str, params: dict[str, Any]) -> list[dict[str, Any]]:
+    result = await database.execute(sql, params)
+    return [dict(row) for row in result.rows]
+
+
+async def choose(database: Database, root_type: str, run: str) -> Choice:
+    """Read what can be chosen; what is asked for and is not there counts as not asked for."""
+    root_types = await _rows(
+        database,
+        "select span_types.id, span_types.name, kept_root_type.rank is not null as stored"
+        " from span_types left join kept_root_type on kept_root_type.id = span_types.id"
+        " order by kept_root_type.rank is null, kept_root_type.rank, span_types.name",
+        {},
+    )
+    runs = await _rows(database, "select id, key, name from runs order by id", {})
+    default = await _rows(database, "select type from default_type", {})
+    name = root_type or (default[0]["type"] if default else None)
+    return Choice(
+        root_types,
+        runs,
+        next((one for one in root_types if one["name"] == name), None),
+        next((one for one in runs if run and run in (one["key"], one["name"])), None),
+    )
+
+
+async def read(database: Database, choice: Choice, variant: str) -> Sequences:
+    """Read the variants of the chosen root type and run, and the steps of one variant."""
+    if choice.root_type is None:
+        return Sequences(live=False)
+    if choice.root_type["stored"]:
+        return await _stored(database, choice, variant)
+    return await _live(database, choice, variant)
+
+
+async def _stored(database: Database, choice: Choice, wanted: str) -> Sequences:
+    assert choice.root_type is not None
+    run = choice.run["key"] if choice.run else ""
+    rows = await _rows(
+        database,
+        queries()["event_sequences"].sql,
+        {"root_type": choice.root_type["name"], "run": run},
+    )
+    sequences = await _rows(
+        database,
+        "select id, sequence, spans from variants where root_type = :root_type",
+        {"root_type": choice.root_type["id"]},
+    )
+    kept = {row["id"]: row for row in sequences}
+    result = Sequences(live=False, of_variants=len(rows))
+    for row in rows:
+        if len(result.variants) >= MOST_VARIANTS and str(row["variant"]) != wanted:
+            continue
+        states = [str(state) for state in json.loads(kept[row["variant"]]["sequence"])]
+        figures = (row["spans"], row["share"], row["mean_duration"])
+        result.variants.append(Variant(row["variant"], states[:MOST_EVENTS], len(states), *figures))
+    chosen = result.chosen = _pick(result.variants, wanted)
+    if chosen is None:
+        return result
+    result.examples = await _rows(
+        database,
+        _SQL["examples"].sql,
+        {"variant": chosen.id, "run": choice.run["id"] if choice.run else None},
+    )
+    if choice.run is None or chosen.spans == kept[chosen.id]["spans"]:
+        result.steps = await _kept_steps(database, chosen.id)
+        result.steps_of = _of(chosen.spans, chosen.spans)
+    else:
+        live = await _events(database, "variant_events", variant=chosen.id, run=choice.run["id"], roots=SAMPLE)
+        result.steps = await asyncio.to_thread(steps, live[0], MOST_EVENTS)
+        result.steps_of = _of(len(live[0].roots), chosen.spans)
+    return result
+
+
+async def _kept_steps(database: Database, variant: int) -> list[Step]:
+    rows = await _rows(
+        database,
+        "select span_type || '/' || event_type as state, mean, min, p50, p95, max, cumulative"
+        " from steps where variant = :variant order by position limit :events",
+        {"variant": variant, "events": MOST_EVENTS},
+    )
+    return [Step(**row) for row in rows]
+
+
+async def _live(database: Database, choice: Choice, wanted: str) -> Sequences:
+    assert choice.root_type is not None
+    run = choice.run["id"] if choice.run else None
+    [counted] = await _rows(
+        database,
+        "select count(*) as spans from spans where type = :root_type and (:run is null or run = :run)",
+        {"root_type": choice.root_type["id"], "run": run},
+    )
+    found = await _events(database, "live_events", root_type=choice.root_type["id"], run=run, roots=SAMPLE)
+    with_events = sum(len(variant.roots) for variant in found)
+    result = Sequences(live=True, of_variants=len(found))
+    result.note = f"Computed now, from the events of {_of(with_events, counted['spans'])}"
+    for number, live in enumerate(found, start=1):
+        if number > MOST_VARIANTS and str(number) != wanted:
+            continue
+        spans = len(live.roots)
+        mean = sum(live.durations) / spans
+        share = 100 * spans / with_events
+        states = list(live.states[:MOST_EVENTS])
+        result.variants.append(Variant(number, states, len(live.states), spans, share, mean))
+    result.chosen = _pick(result.variants, wanted)
+    if result.chosen is not None:
+        live = found[result.chosen.id - 1]
+        result.steps = await asyncio.to_thread(steps, live, MOST_EVENTS)
+        result.steps_of = _of(len(live.roots), len(live.roots))
+        result.examples = await _live_examples(database, live)
+    return result
+
+
+async def _events(database: Database, name: str, **params: int | None) -> list[LiveVariant]:
+    result = await database.execute(_SQL[name].sql, {**params, "events": MOST_READ})
+    rows = result.rows
+    if len(rows) == MOST_READ:
+        # The last root may have lost some of its events.
+        rows = [row for row in rows if row["root"] != rows[-1]["root"]]
+        if not rows:
+            raise TooManyEventsError
+    return await asyncio.to_thread(variants, map(tuple, rows))
+
+
+async def _live_examples(database: Database, variant: LiveVariant) -> list[dict[str, Any]]:
+    """Return the fastest, the middle and the slowest root."""
+    ordered = sorted(zip(variant.durations, variant.roots, strict=True))
+    picked = dict.fromkeys((ordered[0], ordered[(len(ordered) - 1) // 2], ordered[-1]))
+    examples = []
+    for duration, root in picked:
+        [row] = await _rows(database, "select id, key from spans where id = :id", {"id": root})
+        examples.append({**row, "duration": duration})
+    return examples
+
+
+def _pick(found: list[Variant], wanted: str) -> Variant | None:
+    """Return the variant asked for, else the most common."""
+    return next((one for one in found if str(one.id) == wanted), found[0] if found else None)
+
+
+def _of(sample: int, spans: int) -> str:
+    roots = "root" if spans == 1 else "roots"
+    return f"{spans:,} {roots}" if sample == spans else f"{sample:,} of {spans:,} {roots}"

@@ -1,0 +1,24 @@
+/*
+@title A few roots of one variant
+@description The fastest, the slowest and one in the middle.
+@param variant id of a variant
+@param run id of a run, NULL for all
+@column id id of the root span
+@column key its key within its run
+@column duration seconds from first to last event of its sequence
+*/
+with timed as (
+    select
+        spans.id,
+        spans.key,
+        sequences.ended - sequences.began as duration,
+        row_number() over (order by sequences.ended - sequences.began, spans.uuid) as rank,
+        count(*) over () as roots
+    from sequences
+    join spans on spans.id = sequences.root
+    where sequences.variant = :variant and (:run is null or spans.run = :run)
+)
+select id, key, duration
+from timed
+where rank in (1, (roots + 1) / 2, roots)
+order by rank

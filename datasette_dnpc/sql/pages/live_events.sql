@@ -1,0 +1,35 @@
+/*
+@title Events of the roots of any type, in order
+@description The roots which come first by uuid, so a random sample and always the same; their
+    descendants are found here and now: subspans downwards, facets either way.
+@param root_type id of a span type
+@param run id of a run, NULL for all
+@param roots most roots to look at
+@param events most events to return
+@column root id of the root span
+@column time seconds since 1970 UTC
+@column state span_type/event_type
+*/
+with recursive below(root, span) as (
+    select id, id
+    from (
+        select id from spans
+        where type = :root_type and (:run is null or run = :run)
+        order by uuid
+        limit :roots
+    )
+    union
+    select below.root, subspans.subspan from below join subspans on subspans.superspan = below.span
+    union
+    select below.root, facets.right from below join facets on facets.left = below.span
+    union
+    select below.root, facets.left from below join facets on facets.right = below.span
+)
+select below.root, events.time, span_types.name || '/' || event_types.name as state
+from below
+join spans on spans.id = below.span
+join span_types on span_types.id = spans.type
+join events on events.span = below.span
+join event_types on event_types.id = events.type
+order by below.root, events.time, state
+limit :events

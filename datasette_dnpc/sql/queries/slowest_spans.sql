@@ -1,0 +1,51 @@
+/*
+@title Slowest spans
+@description The spans of a type which took longest from first to last event.
+@param span_type a span type; empty: the first root type, or other type, whose spans have durations
+@param run key or name of a run; empty: all runs
+@param rows number of spans, at most 900; empty: 30
+@needs default_span_type
+@column span_type span type
+@column run key of the run, NULL if none
+@column key the span's key within its run
+@column label rank and key, in an order that sorts as text
+@column uuid surrogate key of the span
+@column duration seconds from first to last event
+@column duration_text the same for people
+@column began time of the first event, seconds since 1970 UTC
+@column began_iso the same as ISO 8601 UTC
+@column attributes JSON object of what is known about the span
+@chart mark=bar x_column=duration x_type=quantitative y_column=label y_type=ordinal
+*/
+with slowest as (
+    select
+        id, type, run, key, uuid, began, ended - began as duration, attributes,
+        row_number() over (order by ended - began desc, uuid) as rank
+    from spans
+    where type = (
+            select id from span_types
+            where name = coalesce(nullif(:span_type, ''), (select type from default_span_type))
+        )
+        and began is not null
+        and (
+            nullif(:run, '') is null
+            or run in (select id from runs where :run in (key, name))
+        )
+    order by ended - began desc, uuid
+    limit min(max(cast(coalesce(nullif(:rows, ''), 30) as integer), 1), 900)
+)
+select
+    span_types.name as span_type,
+    runs.key as run,
+    slowest.key,
+    printf('%03d: %s', slowest.rank, slowest.key) as label,
+    slowest.uuid,
+    slowest.duration,
+    duration_text(slowest.duration) as duration_text,
+    slowest.began,
+    iso_time(slowest.began) as began_iso,
+    slowest.attributes
+from slowest
+join span_types on span_types.id = slowest.type
+left join runs on runs.id = slowest.run
+order by slowest.rank
