@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from datasette_dnpc.rows import Table
+from datasette_dnpc.sql_files import queries
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -97,7 +98,8 @@ def _renderer(extension: str, content_type: str) -> dict[str, Any]:
             raise BadRequest(_refusal(columns, rows))
         truncated = len(rows) >= int(datasette.setting("max_returned_rows"))
         data = Table(tuple(columns), [[_plain(row[name]) for name in columns] for row in rows])
-        title = query_name or table or database
+        ours = queries().get(query_name or "")
+        title = ours.title if ours else query_name or table or database
         body = await asyncio.to_thread(draw, kind, data, title, extension, truncated)
         return Response(body, content_type=content_type, headers=HEADERS)
 

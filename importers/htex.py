@@ -65,7 +65,7 @@ INTERCHANGE_PATTERNS = (
         "interchange_cancelling_task",
         each="task",
     ),
-    # Registration info for manager b'2d21..': {'type': 'registration', ..., 'block_id': '0', ..., 'hostname': 'n1', ...}
+    # Registration info for manager b'2d21..': {'type': 'registration', ..., 'block_id': '0', 'hostname': 'n1', ...}
     Pattern(
         rb"Registration info for manager b'(?P<manager>[^']+)': "
         rb"(?=(?:[^\n]*?'worker_count': (?P<workers>\d+))?)(?=(?:[^\n]*?'block_id': '(?P<block>[^']*)')?)"

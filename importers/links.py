@@ -43,7 +43,7 @@ class Nesting(NamedTuple):
 
 
 def _task_layers() -> Iterable[Nesting]:
-    """A try holds the outermost layer whose log is there, and that the next: with worker_debug=False, only the last is."""
+    """A try holds the outermost layer whose log is there, and that the next. worker_debug=False leaves only the last."""
     for position, inner in enumerate(htex.TASKS):
         outer_layers = htex.TASKS[:position]
         expects = "json_extract(a.attributes, '$.executor_task') IS NOT NULL"
@@ -123,8 +123,8 @@ def _count(conn: sqlite3.Connection, run: int, kind: str, left: int, right: int,
             f"""INSERT OR IGNORE INTO joins (run, source, kind, left_type, right_type, made, missing)
                 SELECT :run, source, :kind, :this, :other, sum(joined), sum(NOT joined)
                 FROM (SELECT (SELECT source FROM events WHERE span = a.id LIMIT 1) AS source,
-                             EXISTS (SELECT 1 FROM {table} CROSS JOIN spans b ON b.id = {table}.{there} AND b.type = :other
-                                     WHERE {table}.{here} = a.id) AS joined
+                             EXISTS (SELECT 1 FROM {table} CROSS JOIN spans b ON b.id = {table}.{there}
+                                     WHERE {table}.{here} = a.id AND b.type = :other) AS joined
                       FROM spans a WHERE a.run = :run AND a.type = :this AND {expected})
                 WHERE source IS NOT NULL GROUP BY source""",
             {"run": run, "kind": kind, "this": this, "other": other},

@@ -19,7 +19,7 @@ from importers.logfile import Block, blocks, dialect, hits, line_at
 from importers.parsl_threads import OTHER, Threads
 from importers.pattern import Pattern, by_literal
 from importers.rows import Batch
-from importers.runs import RUN_LOGS, read_run
+from importers.runs import RUN_LOGS, read_run, run_name
 from importers.sources import Progress, Source
 
 NAME = "parsl_log"
@@ -123,7 +123,8 @@ def _info(reader: Reader, record: Record, run: str) -> None:
             reader.workflow(run),
             **{str(k): v for k, v in info.items() if isinstance(v, str | int | float)},
         )
-        reader.batch.run_names.setdefault(run, str(info.get("workflow_name") or ""))
+        if "workflow_name" in info:
+            reader.batch.run_names[run] = run_name(info["workflow_name"], info.get("rundir"))
 
 
 def _startup(reader: Reader, record: Record, run: str) -> None:
@@ -296,7 +297,8 @@ RULES = (
     Rule(
         Pattern(
             rb"\[Scaling executor (?P<label>[^\]]+)\] Executor (?P<active_tasks>\d+) active tasks, "
-            rb"(?P<active_slots>\d+) active slots, and (?P<running_blocks>\d+)/(?P<pending_blocks>\d+) running/pending blocks",
+            rb"(?P<active_slots>\d+) active slots, and (?P<running_blocks>\d+)/(?P<pending_blocks>\d+)"
+            rb" running/pending blocks",
             literal=_SCALING,
         ),
         _load,

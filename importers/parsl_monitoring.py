@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from importers.keys import surrogate_key
 from importers.rows import Batch
-from importers.runs import RUN_LOGS, Run, read_run
+from importers.runs import RUN_LOGS, Run, read_run, run_name
 from importers.sources import Progress, Source
 from importers.times import Clock, clock_of_offset, naive_seconds
 
@@ -330,8 +330,7 @@ class _Reader:
         self._event(span, row["time_began"], "began", rowid)
         self._event(span, row["time_completed"], "completed", rowid)
         self.batch.annotate(span, **{name: row[name] for name in TABLES["workflow"].columns if "time" not in name})
-        number = str(row["rundir"] or "").rstrip("/").rsplit("/", 1)[-1]
-        self.batch.run_names[row["run_id"]] = f"{row['workflow_name'] or ''} {number}".strip()
+        self.batch.run_names[row["run_id"]] = run_name(row["workflow_name"], row["rundir"])
 
     def _task(self, span: int, row: Row, rowid: int) -> None:
         run = row["run_id"]

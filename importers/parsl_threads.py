@@ -25,7 +25,7 @@ _ONCE = (
 
 _START = "Starting DataFlowKernel"
 
-# 1795397698.766988 2026-11-23 01:34:58 MainProcess-3679 Task-Launch_0-139835788478144 parsl.dataflow.dflow:565 f INFO: ...
+# 1795397698.766988 2026-11-23 01:34:58 MainProcess-3679 Task-Launch_0-1398357884 parsl.dataflow.dflow:565 f INFO: ...
 _HEADER = re.compile(rb"\d+\.\d+ \S+ \S+ \S+-\d+ (?P<name>.+?)-(?P<thread>\d+) \S+:\d+ \S+ [A-Z]+: (?P<message>.*)")
 
 _EXECUTOR_ADDED = re.compile(r"Adding executor (\S+) of type ")

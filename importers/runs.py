@@ -107,3 +107,9 @@ def runs_of_managers(monitoring_db: Path) -> dict[str, str]:
             return dict(conn.execute("SELECT DISTINCT uid, run_id FROM node").fetchall())
     except sqlite3.Error:
         return {}
+
+
+def run_name(workflow_name: object, directory: object) -> str:
+    """Name a run for people by its script and the number of its directory: 'run_htex.py 000'."""
+    number = str(directory or "").rstrip("/").rsplit("/", 1)[-1]
+    return f"{workflow_name or ''} {number}".strip()

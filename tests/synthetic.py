@@ -268,11 +268,9 @@ def _write_derived(builder: Builder) -> None:
         names = [state for _, state in states]
         times = [time for time, _ in states]
         groups[builder.types[root], json.dumps(names)].append((root, times))
-        for (time, state), after in zip(states, times[1:], strict=False):
-            changes[builder.types[root], builder.runs[root]] += [
-                (time, 1, state),
-                (after, -1, state),
-            ]
+        moves = changes[builder.types[root], builder.runs[root]]
+        moves += [(time, 1, state) for time, state in states]
+        moves += [(after, -1, state) for (_, state), after in zip(states, times[1:], strict=False)]
     for number, ((root_type, sequence), members) in enumerate(groups.items(), start=1):
         _write_variant(builder, number, root_type, json.loads(sequence), members)
     for (root_type, run), moves in changes.items():

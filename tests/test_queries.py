@@ -4,6 +4,7 @@ import json
 import re
 import sqlite3
 import statistics
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import pairwise
@@ -208,19 +209,36 @@ def test_event_steps_add_up(conn: sqlite3.Connection) -> None:
     assert len(other) == second["events"] == 19
 
 
-def test_states_over_time_has_every_state_at_every_time(conn: sqlite3.Connection) -> None:
-    rows = run(conn, "states_over_time")
-    times = {row["time"] for row in rows}
-    states = {row["state"] for row in rows}
-    assert len(rows) == len(times) * len(states)
-    # Of the last time nothing is kept: all roots have ended.
-    assert len(times) == synthetic.GRID - 1
-    kept = conn.execute(
-        "SELECT sum(state_counts.spans) FROM state_counts"
+def kept_counts(conn: sqlite3.Connection) -> dict[tuple[float, str], int]:
+    rows = conn.execute(
+        "SELECT time, state, state_counts.spans FROM state_counts"
         " JOIN span_types ON span_types.id = root_type WHERE run = 1 AND name = ?",
         (TASK,),
-    ).fetchone()[0]
-    assert sum(row["spans"] for row in rows) == kept
+    )
+    return {(time, state): spans for time, state, spans in rows}
+
+
+def test_states_over_time_has_every_state_at_every_time(conn: sqlite3.Connection) -> None:
+    rows = run(conn, "states_over_time", states="100")
+    kept = kept_counts(conn)
+    assert {row["state"] for row in rows} == {state for _, state in kept}
+    assert len(rows) == len({row["time"] for row in rows}) * len({row["state"] for row in rows}) <= 900
+    assert {(row["time"], row["state"]): row["spans"] for row in rows if row["spans"]} == {
+        key: spans for key, spans in kept.items() if spans and key[0] in {row["time"] for row in rows}
+    }
+
+
+def test_states_over_time_counts_the_less_frequent_together(conn: sqlite3.Connection) -> None:
+    rows = run(conn, "states_over_time", states="2")
+    kept = kept_counts(conn)
+    totals = Counter[str]()
+    for (_, state), spans in kept.items():
+        totals[state] += spans
+    frequent = {state for state, _ in sorted(totals.items(), key=lambda item: (-item[1], item[0]))[:2]}
+    assert {row["state"] for row in rows} == frequent | {"other"}
+    for row in rows:
+        others = [spans for (time, state), spans in kept.items() if time == row["time"] and state not in frequent]
+        assert row["spans"] == (sum(others) if row["state"] == "other" else kept.get((row["time"], row["state"]), 0))
 
 
 def test_event_steps_of_a_span(conn: sqlite3.Connection) -> None:

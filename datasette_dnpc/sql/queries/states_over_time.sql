@@ -1,16 +1,17 @@
 /*
 @title Spans in each state over time
-@description How many roots of a type are in each state. A state is the latest event of the root or of anything
-    below it, and lasts to the next one; the last event ends it.
+@description How many roots of a type are in each state. The state of a root is the latest event of it or of anything
+    below it; it stays in the state of its last event. States beyond the most frequent are counted together.
 @param root_type a root type; empty: the one whose sequences hold most events
 @param run key or name of a run; empty: the run which is longest in these states
+@param states how many states to tell apart, the most frequent first; empty: 11
 @needs default_type run_began
 @column root_type span type of the roots
 @column run key of the run
 @column time seconds since 1970 UTC
 @column iso_time the same as ISO 8601
 @column since_run_began seconds from the first event of the run
-@column state span_type/event_type
+@column state span_type/event_type, or 'other' for all states beyond the most frequent
 @column state_label the same with the event type first
 @column spans roots which are in this state at this time
 @chart mark=line x_column=since_run_began x_type=quantitative y_column=spans y_type=quantitative
@@ -29,17 +30,28 @@ with wanted as materialized (
     order by sum(state_counts.spans) desc, state_counts.run
     limit 1
 ),
-counted as materialized (
+of_run as materialized (
     select state_counts.time, state_counts.state, state_counts.spans
     from wanted
     join state_counts using (root_type, run)
 ),
-states as (
-    select state, sum(spans) as spans
-    from counted
+frequent as (
+    select state
+    from of_run
     group by state
-    order by 2 desc, 1
-    limit 100
+    order by sum(spans) desc, state
+    limit min(max(cast(coalesce(nullif(:states, ''), 11) as integer), 1), 100)
+),
+counted as materialized (
+    select
+        time,
+        iif(state in (select state from frequent), state, 'other') as state,
+        sum(spans) as spans
+    from of_run
+    group by 1, 2
+),
+states as (
+    select distinct state from counted
 ),
 times as (
     select time, row_number() over (order by time) - 1 as number, count(*) over () as of_times
@@ -59,8 +71,12 @@ select
     round(shown.time - run_began.time, 6) as since_run_began,
     states.state,
     -- What remains after the last slash, then what is before it.
-    replace(states.state, rtrim(states.state, replace(states.state, '/', '')), '')
-        || ' (' || rtrim(rtrim(states.state, replace(states.state, '/', '')), '/') || ')' as state_label,
+    iif(
+        states.state = 'other',
+        'other',
+        replace(states.state, rtrim(states.state, replace(states.state, '/', '')), '')
+            || ' (' || rtrim(rtrim(states.state, replace(states.state, '/', '')), '/') || ')'
+    ) as state_label,
     coalesce(counted.spans, 0) as spans
 from wanted
 join shown
