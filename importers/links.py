@@ -43,7 +43,7 @@ class Nesting(NamedTuple):
 
 
 def _task_layers() -> Iterable[Nesting]:
-    """A try holds the outermost layer whose log is there, and that the next. worker_debug=False leaves only the last."""
+    """A try holds the outermost layer whose log is there, and so on inwards: worker_debug=False leaves just one."""
     for position, inner in enumerate(htex.TASKS):
         outer_layers = htex.TASKS[:position]
         expects = "json_extract(a.attributes, '$.executor_task') IS NOT NULL"

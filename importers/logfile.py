@@ -82,7 +82,7 @@ def dialect(block: Block) -> str:
 def hits(block: Block, patterns: Sequence[Pattern], clock: Clock, batch: Batch) -> Iterator[Hit]:
     """Yield the lines whose message matches one of some patterns that share their literal text.
 
-    A message that starts with the literal, but matches none of them, is kept as unmatched.
+    A message that starts with the literal that a pattern starts with, yet does not match it, is kept as unmatched.
     """
     return (_json_hits if batch.format == "jsonlog" else _text_hits)(block, patterns, clock, batch)
 
@@ -105,7 +105,7 @@ def _text_hits(block: Block, patterns: Sequence[Pattern], clock: Clock, batch: B
                     yield Hit(start + line, time, match, pattern)
                     break
             else:
-                if message == position:
+                if message == position and patterns[0].starts_with_literal:
                     batch.reject("event-like text in an unknown form", start + line, line_at(data, line))
         position = data.find(literal, position + len(literal))
 
@@ -152,7 +152,7 @@ def _json_hits(block: Block, patterns: Sequence[Pattern], clock: Clock, batch: B
                     yield Hit(start + line, float(record["created"]), match, pattern)
                     break
             else:
-                if message.startswith(literal):
+                if patterns[0].starts_with_literal and message.startswith(literal):
                     batch.reject("event-like text in an unknown form", start + line, message)
         position = data.find(literal, end)
 

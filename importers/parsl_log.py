@@ -238,7 +238,7 @@ RULES = (
         Pattern(rb"DFK cleanup complete", literal=b"DFK cleanup "),
         _workflow_event("cleanup_complete"),
     ),
-    Rule(Pattern(rb"Adding executor (?P<label>\S+) of type (?P<type>\S+)"), _executor),
+    Rule(Pattern(rb"Adding executor (?P<label>\S+) of type (?P<type>\S+)", literal=b" of type "), _executor),
     Rule(
         Pattern(rb"Task (?P<task>\d+) submitted for App (?P<app>.*), (?:not waiting on|waiting on(?P<waits>.*))"),
         _submitted,

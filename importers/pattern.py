@@ -13,6 +13,9 @@ from typing import NamedTuple
 
 from importers.rows import Batch
 
+LEADING = 8
+"""Bytes of text at a message's start that are enough to search for: a longer text inside would not be rarer."""
+
 SpanKey = tuple[str, ...]
 """A span type, then the names of the fields that make its local key."""
 
@@ -26,8 +29,8 @@ class Pattern:
     worker ...). ``span`` names the span that the line tells of, ``event`` what happened to it,
     ``inside`` the spans that it lies in, ``attributes`` the groups kept as attributes of it.
     A field named by ``each`` holds a list (``1, 2``) and stands for one event of each item.
-    ``literal`` is text that every matching line holds, by default the longest in the regex; patterns
-    with the same literal share one search.
+    ``literal`` is text that every matching line holds, by default what the regex starts with, or else the
+    longest in it; patterns with the same literal can share one search.
     """
 
     regex: bytes
@@ -37,12 +40,16 @@ class Pattern:
     attributes: tuple[str, ...] = ()
     each: str = ""
     literal: bytes = b""
+    starts_with_literal: bool = field(init=False, default=False)
     compiled: re.Pattern[bytes] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "compiled", re.compile(self.regex, re.MULTILINE))
         if not self.literal:
-            object.__setattr__(self, "literal", longest_literal(self.regex))
+            first = _literals(self.regex)[0]
+            leads = len(first) >= LEADING
+            object.__setattr__(self, "literal", first if leads else longest_literal(self.regex))
+            object.__setattr__(self, "starts_with_literal", leads)
 
 
 def longest_literal(regex: bytes) -> bytes:
@@ -51,25 +58,30 @@ def longest_literal(regex: bytes) -> bytes:
     Looks outside groups only, which is enough for the patterns of log lines.
     Raises ValueError where that leaves less than four bytes: a search for it would hit too much.
     """
-    runs, run, depth, position = [], b"", 0, 0
-    token = re.compile(rb"\\[^\w\s]|\[(?:\\.|[^\]])*\]|\{[\d,]*\}|\\.|.", re.DOTALL)
-    while position < len(regex):
-        text = token.match(regex, position)[0]  # type: ignore[index]
-        position += len(text)
-        if text in (b"(", b")"):
-            depth += 1 if text == b"(" else -1
-        if depth == 0 and (re.fullmatch(rb"\\[^\w\s]", text) or (text not in rb".^$*+?|()[]{}\\" and len(text) == 1)):
-            run += text[-1:]
-            continue
-        # A quantifier may drop the character before it.
-        runs.append(run[:-1] if text[:1] in b"*?{" else run)
-        run = b""
-        if text == b"|" and depth == 0:
-            raise ValueError(f"alternatives at the top of {regex!r}: make a pattern of each")
-    best = max([*runs, run], key=len)
+    best = max(_literals(regex), key=len)
     if len(best) < 4:
         raise ValueError(f"no literal text of four bytes in {regex!r}: add what every such line holds")
     return best
+
+
+_TOKEN = re.compile(rb"\\[^\w\s]|\[(?:\\.|[^\]])*\]|\{[\d,]*\}|\\.|.", re.DOTALL)
+
+
+def _literals(regex: bytes) -> list[bytes]:
+    """Return the runs of literal text outside groups; the first is empty where the regex starts otherwise."""
+    runs, run, depth = [], b"", 0
+    for token in _TOKEN.findall(regex):
+        depth += {b"(": 1, b")": -1}.get(token, 0)
+        is_literal = token not in rb".^$*+?|()[]{}" if len(token) == 1 else re.fullmatch(rb"\\[^\w\s]", token)
+        if depth == 0 and is_literal:
+            run += token[-1:]
+            continue
+        if token == b"|" and depth == 0:
+            raise ValueError(f"alternatives at the top of {regex!r}: make a pattern of each")
+        # A quantifier may drop the character before it.
+        runs.append(run[:-1] if token[:1] in (b"*", b"?", b"{") else run)
+        run = b""
+    return [*runs, run]
 
 
 class Hit(NamedTuple):

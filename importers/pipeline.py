@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from importers import links, sequences
+from importers.adoption import adopt
 from importers.formats import FORMATS
 from importers.rows import Batch
 from importers.runs import read_run
@@ -70,7 +71,7 @@ def import_paths(
     summary = Summary(database)
     chosen = [FORMATS[importer]] if importer else list(FORMATS.values())
     read_run.cache_clear()
-    sources = find_sources(paths, chosen, summary.skipped)
+    sources = adopt(find_sources(paths, chosen, summary.skipped))
     if not sources:
         raise NothingToImport(_nothing(paths, chosen, summary.skipped))
     sources = [replace(source, clock=_clock(source, clock)) for source in _with_known_clocks(sources, database)]

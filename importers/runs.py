@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
-from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -98,15 +96,6 @@ def _stand_in(directory: Path) -> str:
             with path.open("rb") as file:
                 return surrogate_key("run without id", file.read(4096))
     return surrogate_key("run without id", directory.name)
-
-
-def runs_of_managers(monitoring_db: Path) -> dict[str, str]:
-    """Return the run id of each HTEX manager that a monitoring.db knows: for run directories without one."""
-    try:
-        with closing(sqlite3.connect(f"file:{monitoring_db}?mode=ro", uri=True)) as conn:
-            return dict(conn.execute("SELECT DISTINCT uid, run_id FROM node").fetchall())
-    except sqlite3.Error:
-        return {}
 
 
 def run_name(workflow_name: object, directory: object) -> str:

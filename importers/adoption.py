@@ -1,0 +1,73 @@
+"""Find the run of HTEX logs that lie in no run directory with a run id.
+
+That is so where ``worker_logdir_root`` puts manager and worker logs elsewhere, and where ``initialize_logging=False``
+leaves no parsl.log. A manager's id is random, so whoever else names it tells its run: the interchange log of
+a run, or the node table of a monitoring.db.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+from importers.logfile import blocks
+from importers.rows import Batch
+from importers.runs import Run
+from importers.sources import Source
+
+_MANAGER = re.compile(rb"manager:? b'([^'\s]{1,64})'")
+
+
+def adopt(sources: list[Source]) -> list[Source]:
+    """Return the sources, those without a run id given to the run that knows one of their managers."""
+    orphans = {source.run.key for source in sources if source.run.directory and source.run.run_id is None}
+    if not orphans:
+        return sources
+    runs = _runs_of_managers(sources)
+    found: dict[str, Run] = {}
+    for source in sources:
+        for manager in sorted(_managers(source) & runs.keys()) if source.run.key in orphans else ():
+            # The whole directory goes with it: its other logs are of the same run.
+            found.setdefault(source.run.key, replace(runs[manager], directory=source.run.directory))
+    return [replace(source, run=found.get(source.run.key, source.run)) for source in sources]
+
+
+def _runs_of_managers(sources: list[Source]) -> dict[str, Run]:
+    """Return the run of each manager that a run's interchange log or a monitoring.db names."""
+    runs: dict[str, Run] = {}
+    for source in sources:
+        if source.importer == "parsl_monitoring":
+            runs |= {manager: Run(run, run, None, "") for manager, run in _nodes(source.path)}
+    for source in sources:
+        if source.run.run_id is not None:
+            runs |= dict.fromkeys(_managers(source), source.run)
+    return runs
+
+
+def _managers(source: Source) -> set[str]:
+    """Return the managers that an HTEX log is of, or names."""
+    if "manager" in source.fields:
+        return {source.fields["manager"]}
+    return _named_managers(source.path) if source.path.name.startswith("interchange.") else set()
+
+
+def _nodes(monitoring_db: Path) -> list[tuple[str, str]]:
+    try:
+        with closing(sqlite3.connect(f"{monitoring_db.absolute().as_uri()}?mode=ro", uri=True)) as conn:
+            return conn.execute("SELECT DISTINCT uid, run_id FROM node ORDER BY run_id").fetchall()
+    except sqlite3.Error:
+        return []  # its importer reports what is wrong with it
+
+
+def _named_managers(interchange_log: Path) -> set[str]:
+    managers: set[bytes] = set()
+    try:
+        for block in blocks(interchange_log, hashlib.sha1(usedforsecurity=False), Batch(""), lambda size: None):
+            managers.update(_MANAGER.findall(block.data))
+    except OSError:
+        pass  # its importer reports that it can not be read
+    return {manager.decode("utf-8", "replace") for manager in managers}
