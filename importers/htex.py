@@ -17,7 +17,7 @@ import re
 from pathlib import Path
 
 from importers.logfile import blocks, dialect, hits
-from importers.pattern import Pattern, apply
+from importers.pattern import Applier, Pattern, by_literal
 from importers.rows import Batch
 from importers.runs import RUN_LOGS, read_run
 from importers.sources import Progress, Source
@@ -37,14 +37,14 @@ TASKS = (INTERCHANGE_TASK[0], MANAGER_TASK[0], WORKER_TASK[0])
 INTERCHANGE_PATTERNS = (
     # Putting task 1 onto pending_task_queue                                since 2025-10
     Pattern(
-        rb"Putting task (?P<task>\d+) onto pending_task_queue",
+        rb"Putting task (?P<task>\d{1,18}) onto pending_task_queue",
         INTERCHANGE_TASK,
         "interchange_putting_task",
     ),
-    Pattern(rb"Put task (?P<task>\d+) onto pending_task_queue", INTERCHANGE_TASK, "interchange_put_task"),
+    Pattern(rb"Put task (?P<task>\d{1,18}) onto pending_task_queue", INTERCHANGE_TASK, "interchange_put_task"),
     # Sent tasks: [1, 2] to manager b'2d216d98b581'
     Pattern(
-        rb"Sent tasks: \[(?P<task>\d+(?:, \d+)*)\] to manager b'(?P<manager>[^']+)'",
+        rb"Sent tasks: \[(?P<task>\d{1,18}(?:, \d{1,18})*)\] to manager b'(?P<manager>[^']+)'",
         INTERCHANGE_TASK,
         "interchange_to_manager",
         attributes=("manager",),
@@ -53,14 +53,14 @@ INTERCHANGE_PATTERNS = (
     # Removing task 3 from manager                      since 2025-06
     # Removing task 3 from manager record b'4bf9bf8c1848'    before
     Pattern(
-        rb"Removing task (?P<task>\d+) from manager(?: record b'(?P<manager>[^']+)')?",
+        rb"Removing task (?P<task>\d{1,18}) from manager(?: record b'(?P<manager>[^']+)')?",
         INTERCHANGE_TASK,
         "interchange_removing_task",
         attributes=("manager",),
     ),
     # Cancelling htex tasks [17, 18] on removed manager
     Pattern(
-        rb"Cancelling htex tasks \[(?P<task>\d+(?:, \d+)*)\] on removed manager",
+        rb"Cancelling htex tasks \[(?P<task>\d{1,18}(?:, \d{1,18})*)\] on removed manager",
         INTERCHANGE_TASK,
         "interchange_cancelling_task",
         each="task",
@@ -68,8 +68,8 @@ INTERCHANGE_PATTERNS = (
     # Registration info for manager b'2d21..': {'type': 'registration', ..., 'block_id': '0', 'hostname': 'n1', ...}
     Pattern(
         rb"Registration info for manager b'(?P<manager>[^']+)': "
-        rb"(?=(?:[^\n]*?'worker_count': (?P<workers>\d+))?)(?=(?:[^\n]*?'block_id': '(?P<block>[^']*)')?)"
-        rb"(?=(?:[^\n]*?'hostname': '(?P<host>[^']*)')?)(?=(?:[^\n]*?'cpu_count': (?P<cpus>\d+))?)",
+        rb"(?=(?:[^\n]*?'worker_count': (?P<workers>\d{1,18}))?)(?=(?:[^\n]*?'block_id': '(?P<block>[^']*)')?)"
+        rb"(?=(?:[^\n]*?'hostname': '(?P<host>[^']*)')?)(?=(?:[^\n]*?'cpu_count': (?P<cpus>\d{1,18}))?)",
         MANAGER,
         "registration",
         attributes=("workers", "block", "host", "cpus"),
@@ -85,21 +85,19 @@ INTERCHANGE_PATTERNS = (
         "heartbeats_missed",
     ),
     # Manager b'2d216d98b581' has reached its drain time - draining
-    Pattern(rb"Manager b'(?P<manager>[^']+)' has reached its drain time", MANAGER, "draining"),
-    Pattern(rb"Manager b'(?P<manager>[^']+)' is drained - ", MANAGER, "drained"),
+    Pattern(
+        rb"Manager b'(?P<manager>[^']+)' has reached its drain time", MANAGER, "draining", literal=b" its drain time"
+    ),
+    Pattern(rb"Manager b'(?P<manager>[^']+)' is drained - ", MANAGER, "drained", literal=b"' is drained - "),
 )
 
+_MANAGER_SAYS = b"Manager "
+_WORKER_HAS = b" has "
+
 MANAGER_PATTERNS = (
-    # Got executor tasks: [1, 2], cumulative count of tasks: 2          2022: Got tasks: [1, 2], ...
+    # Got executor tasks: [1, 2], cumulative count of tasks: 2          2022: without the word executor
     Pattern(
-        rb"Got executor tasks: \[(?P<task>\d+(?:, \d+)*)\]",
-        MANAGER_TASK,
-        "manager_got_task",
-        (MANAGER,),
-        each="task",
-    ),
-    Pattern(
-        rb"Got tasks: \[(?P<task>\d+(?:, \d+)*)\]",
+        rb"Got (?:executor )?tasks: \[(?P<task>\d{1,18}(?:, \d{1,18})*)\]",
         MANAGER_TASK,
         "manager_got_task",
         (MANAGER,),
@@ -107,40 +105,33 @@ MANAGER_PATTERNS = (
     ),
     # Putting exception for executor task 7 in the pending result queue    its worker died
     Pattern(
-        rb"Putting exception for executor task (?P<task>\d+) in the pending result queue",
+        rb"Putting exception for executor task (?P<task>\d{1,18}) in the pending result queue",
         MANAGER_TASK,
         "manager_putting_exception",
         (MANAGER,),
     ),
-    Pattern(rb"Manager initializing", MANAGER, "initializing"),
+    Pattern(rb"Manager initializing", MANAGER, "initializing", literal=_MANAGER_SAYS),
     Pattern(
-        rb"Manager will spawn (?P<workers>\d+) workers",
+        rb"Manager will spawn (?P<workers>\d{1,18}) workers",
         MANAGER,
         "spawning_workers",
         attributes=("workers",),
+        literal=_MANAGER_SAYS,
     ),
-    Pattern(rb"Manager threads started", MANAGER, "threads_started"),
+    Pattern(rb"Manager threads started", MANAGER, "threads_started", literal=_MANAGER_SAYS),
     Pattern(rb"Got shutdown message from interchange", MANAGER, "shutdown_received"),
     Pattern(rb"process_worker_pool ran for ", MANAGER, "exiting"),
-    Pattern(rb"Worker (?P<worker>\d+) has died", WORKER, "died", (MANAGER,)),
-    Pattern(rb"Worker (?P<worker>\d+) has been restarted", WORKER, "restarted", (MANAGER,)),
+    Pattern(rb"Worker (?P<worker>\d{1,18}) has died", WORKER, "died", (MANAGER,), literal=_WORKER_HAS),
+    Pattern(rb"Worker (?P<worker>\d{1,18}) has been restarted", WORKER, "restarted", (MANAGER,), literal=_WORKER_HAS),
 )
 
-# 2022: the same without the word executor.
+# Received executor task 2                                              2022: without the word executor
 WORKER_PATTERNS = (
-    Pattern(rb"Worker (?P<started>\d+) started", WORKER, "started", (MANAGER,)),
-    Pattern(rb"Received executor task (?P<task>\d+)$", WORKER_TASK, "worker_received_task", (WORKER,)),
-    Pattern(rb"Completed executor task (?P<task>\d+)$", WORKER_TASK, "worker_completed_task", (WORKER,)),
+    Pattern(rb"Worker (?P<started>\d{1,18}) started", WORKER, "started", (MANAGER,)),
+    Pattern(rb"Received (?:executor )?task (?P<task>\d{1,18})$", WORKER_TASK, "worker_received_task", (WORKER,)),
+    Pattern(rb"Completed (?:executor )?task (?P<task>\d{1,18})$", WORKER_TASK, "worker_completed_task", (WORKER,)),
     Pattern(
-        rb"All processing finished for executor task (?P<task>\d+)$",
-        WORKER_TASK,
-        "worker_all_finished_task",
-        (WORKER,),
-    ),
-    Pattern(rb"Received task (?P<task>\d+)$", WORKER_TASK, "worker_received_task", (WORKER,)),
-    Pattern(rb"Completed task (?P<task>\d+)$", WORKER_TASK, "worker_completed_task", (WORKER,)),
-    Pattern(
-        rb"All processing finished for task (?P<task>\d+)$",
+        rb"All processing finished for (?:executor )?task (?P<task>\d{1,18})$",
         WORKER_TASK,
         "worker_all_finished_task",
         (WORKER,),
@@ -202,12 +193,14 @@ def read(source: Source, batch: Batch, progress: Progress) -> str:
             worker = batch.span(WORKER[0], source.fields["manager"], source.fields["worker"])
             batch.annotate(worker, executor=source.fields["label"], block=source.fields.get("block"))
             batch.subspan(manager, worker, source.fields["worker"])
+    appliers = {pattern: Applier(pattern, batch, source.fields) for pattern in patterns}
     fingerprint = hashlib.sha1(usedforsecurity=False)
     for block in blocks(source.path, fingerprint, batch, progress):
         if not batch.format:
             batch.format = dialect(block)
             if batch.format == "text local":
                 batch.clock = batch.run_clocks[source.run.key] = source.clock
-        for pattern in patterns:
-            apply(pattern, hits(block, [pattern], source.clock, batch), batch, source.fields)
+        for group in by_literal(patterns):
+            for hit in hits(block, group, source.clock, batch):
+                appliers[hit.pattern](hit)
     return fingerprint.hexdigest()

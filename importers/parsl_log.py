@@ -12,12 +12,13 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
 from importers.logfile import Block, blocks, dialect, hits, line_at
 from importers.parsl_threads import OTHER, Threads
-from importers.pattern import Pattern, by_literal
+from importers.pattern import Hit, Pattern, by_literal
 from importers.rows import Batch
 from importers.runs import RUN_LOGS, read_run, run_name
 from importers.sources import Progress, Source
@@ -31,15 +32,11 @@ EXECUTOR = "parsl.rundir.executor"
 BLOCK = "parsl.rundir.block"
 ROOTS = (TASK,)
 
+SHARED_LOG_BLOCK = 1 << 26
+"""Bytes read at a time: what tells runs apart in one log may lie far from the records it is about."""
 
-class Record(NamedTuple):
-    """A line that matched: in file order once sorted. ``run`` is None where it can't be told."""
 
-    offset: int
-    time: float
-    match: re.Match[bytes]
-    rule: Rule
-    run: str | None
+_DEPENDENCY = re.compile(rb"\btask (\d{1,18})\b")
 
 
 class Reader:
@@ -50,10 +47,14 @@ class Reader:
         self.tries: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.try_spans: dict[tuple[str, str, int], int] = {}
         self.scaling: dict[str, str] = {}
+        self._workflows: dict[str, int] = {}
 
     def workflow(self, run: str) -> int:
         """Return the span of the run."""
-        return self.batch.span(WORKFLOW, run=run)
+        span = self._workflows.get(run)
+        if span is None:
+            span = self._workflows[run] = self.batch.span(WORKFLOW, run=run)
+        return span
 
     def task(self, run: str, task: str) -> int:
         """Return the span of a task, in its run."""
@@ -86,37 +87,37 @@ class Rule(NamedTuple):
     """A pattern of a message, and what it does to the reader."""
 
     pattern: Pattern
-    apply: Callable[[Reader, Record, str], None]
+    apply: Callable[[Reader, Hit, str], None]
 
 
-def _text(record: Record, group: str) -> str:
-    return record.match[group].decode("utf-8", "replace")
+def _text(hit: Hit, group: str) -> str:
+    return hit.match[group].decode("utf-8", "replace")
 
 
-def _workflow_event(event: str) -> Callable[[Reader, Record, str], None]:
-    def apply(reader: Reader, record: Record, run: str) -> None:
-        reader.batch.event(reader.workflow(run), record.time, event, record.offset)
-
-    return apply
-
-
-def _task_event(event: str) -> Callable[[Reader, Record, str], None]:
-    def apply(reader: Reader, record: Record, run: str) -> None:
-        reader.batch.event(reader.task(run, _text(record, "task")), record.time, event, record.offset)
+def _workflow_event(event: str) -> Callable[[Reader, Hit, str], None]:
+    def apply(reader: Reader, hit: Hit, run: str) -> None:
+        reader.batch.event(reader.workflow(run), hit.time, event, hit.offset)
 
     return apply
 
 
-def _info(reader: Reader, record: Record, run: str) -> None:
+def _task_event(event: str) -> Callable[[Reader, Hit, str], None]:
+    def apply(reader: Reader, hit: Hit, run: str) -> None:
+        reader.batch.event(reader.task(run, _text(hit, "task")), hit.time, event, hit.offset)
+
+    return apply
+
+
+def _info(reader: Reader, hit: Hit, run: str) -> None:
     """Keep what the start-up and shutdown information says of the workflow, times left out.
 
     ``{'python_version': '3.11.7', ..., 'time_began': datetime.datetime(2026, 11, 23, 1, 34), ...}``
     """
-    text = re.sub(r"datetime\.datetime\([^()]*\)", "None", _text(record, "info"))
+    text = re.sub(r"datetime\.datetime\([^()]*\)", "None", _text(hit, "info"))
     try:
         info = ast.literal_eval(text)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
-        reader.batch.reject("workflow information in an unknown form", record.offset, record.match[0])
+        reader.batch.reject("workflow information in an unknown form", hit.offset, hit.match[0])
         return
     if isinstance(info, dict):
         reader.batch.annotate(
@@ -127,99 +128,100 @@ def _info(reader: Reader, record: Record, run: str) -> None:
             reader.batch.run_names[run] = run_name(info["workflow_name"], info.get("rundir"))
 
 
-def _startup(reader: Reader, record: Record, run: str) -> None:
-    _info(reader, record, run)
-    reader.batch.event(reader.workflow(run), record.time, "started", record.offset)
+def _startup(reader: Reader, hit: Hit, run: str) -> None:
+    _info(reader, hit, run)
+    reader.batch.event(reader.workflow(run), hit.time, "started", hit.offset)
 
 
-def _shutdown(reader: Reader, record: Record, run: str) -> None:
-    _info(reader, record, run)
-    reader.batch.event(reader.workflow(run), record.time, "completed", record.offset)
+def _shutdown(reader: Reader, hit: Hit, run: str) -> None:
+    _info(reader, hit, run)
+    reader.batch.event(reader.workflow(run), hit.time, "completed", hit.offset)
 
 
-def _submitted(reader: Reader, record: Record, run: str) -> None:
+def _submitted(reader: Reader, hit: Hit, run: str) -> None:
     """Task 8 submitted for App work, waiting on task 7, task 9."""
-    task = _text(record, "task")
+    task = _text(hit, "task")
     span = reader.task(run, task)
-    reader.batch.event(span, record.time, "submitted", record.offset)
+    reader.batch.event(span, hit.time, "submitted", hit.offset)
     reader.batch.subspan(reader.workflow(run), span, task)
-    waits = [int(t) for t in re.findall(rb"\btask (\d{1,18})\b", record.match["waits"] or b"")]
-    reader.batch.annotate(span, app=_text(record, "app"), depends=waits or None)
+    waits = hit.match["waits"]
+    depends = [int(number) for number in _DEPENDENCY.findall(waits)] if waits else None
+    reader.batch.annotate(span, app=_text(hit, "app"), depends=depends or None)
 
 
-def _state(reader: Reader, record: Record, run: str) -> None:
+def _state(reader: Reader, hit: Hit, run: str) -> None:
     """Task 0 changing state from pending to launched."""
-    task, state = _text(record, "task"), _text(record, "state")
+    task, state = _text(hit, "task"), _text(hit, "state")
     try_id = reader.tries[run, task]
-    reader.batch.event(reader.try_(run, task, try_id), record.time, state, record.offset)
+    reader.batch.event(reader.try_(run, task, try_id), hit.time, state, hit.offset)
     if state == "fail_retryable":
         # This line still belongs to the try that failed; the next lines to the next one.
         reader.tries[run, task] = try_id + 1
 
 
-def _launched(reader: Reader, record: Record, run: str) -> None:
+def _launched(reader: Reader, hit: Hit, run: str) -> None:
     """Parsl task 6 try 1 launched on executor htex_Local with executor id 254.
 
     The only place where a try and its executor task are named together.
     """
-    span = reader.try_(run, _text(record, "task"), int(record.match["try"]))
-    reader.batch.event(span, record.time, "launched_on_executor", record.offset)
-    executor_task = record.match["executor_task"]
+    span = reader.try_(run, _text(hit, "task"), int(hit.match["try"]))
+    reader.batch.event(span, hit.time, "launched_on_executor", hit.offset)
+    executor_task = hit.match["executor_task"]
     reader.batch.annotate(
         span,
-        executor=_text(record, "label"),
+        executor=_text(hit, "label"),
         executor_task=int(executor_task) if executor_task else None,
     )
 
 
-def _exception(reader: Reader, record: Record, run: str) -> None:
+def _exception(reader: Reader, hit: Hit, run: str) -> None:
     """Task 6 try 0 failed with exception of type ValueError."""
-    span = reader.try_(run, _text(record, "task"), int(record.match["try"]))
-    reader.batch.event(span, record.time, "exception", record.offset)
-    reader.batch.annotate(span, exception=_text(record, "exception"))
+    span = reader.try_(run, _text(hit, "task"), int(hit.match["try"]))
+    reader.batch.event(span, hit.time, "exception", hit.offset)
+    reader.batch.annotate(span, exception=_text(hit, "exception"))
 
 
-def _executor(reader: Reader, record: Record, run: str) -> None:
-    span = reader.executor(run, _text(record, "label"))
-    reader.batch.event(span, record.time, "added", record.offset)
-    reader.batch.annotate(span, type=_text(record, "type"))
+def _executor(reader: Reader, hit: Hit, run: str) -> None:
+    span = reader.executor(run, _text(hit, "label"))
+    reader.batch.event(span, hit.time, "added", hit.offset)
+    reader.batch.annotate(span, type=_text(hit, "type"))
 
 
-def _block_event(event: str) -> Callable[[Reader, Record, str], None]:
-    def apply(reader: Reader, record: Record, run: str) -> None:
-        span = reader.block(run, _text(record, "label"), _text(record, "block"))
-        reader.batch.event(span, record.time, event, record.offset)
-        if "job" in record.match.re.groupindex:
-            reader.batch.annotate(span, job=_text(record, "job"))
+def _block_event(event: str) -> Callable[[Reader, Hit, str], None]:
+    def apply(reader: Reader, hit: Hit, run: str) -> None:
+        span = reader.block(run, _text(hit, "label"), _text(hit, "block"))
+        reader.batch.event(span, hit.time, event, hit.offset)
+        if "job" in hit.match.re.groupindex:
+            reader.batch.annotate(span, job=_text(hit, "job"))
 
     return apply
 
 
-def _scaling(reader: Reader, record: Record, run: str) -> None:
-    reader.scaling[run] = _text(record, "label")
+def _scaling(reader: Reader, hit: Hit, run: str) -> None:
+    reader.scaling[run] = _text(hit, "label")
 
 
-def _scaled_in(reader: Reader, record: Record, run: str) -> None:
+def _scaled_in(reader: Reader, hit: Hit, run: str) -> None:
     """Marking block 0 as SCALED_IN: the executor is the one named last."""
     if run not in reader.scaling:
-        reader.batch.reject("a block of an executor that is not named", record.offset, record.match[0])
+        reader.batch.reject("a block of an executor that is not named", hit.offset, hit.match[0])
         return
-    span = reader.block(run, reader.scaling[run], _text(record, "block"))
-    reader.batch.event(span, record.time, "scaled_in", record.offset)
+    span = reader.block(run, reader.scaling[run], _text(hit, "block"))
+    reader.batch.event(span, hit.time, "scaled_in", hit.offset)
 
 
 _LOADS = ("active_tasks", "active_slots", "running_blocks", "pending_blocks")
 
 
-def _load(reader: Reader, record: Record, run: str) -> None:
+def _load(reader: Reader, hit: Hit, run: str) -> None:
     """[Scaling executor L] Executor 252 active tasks, 4 active slots, and 0/1 running/pending blocks."""
-    span = reader.executor(run, _text(record, "label"))
+    span = reader.executor(run, _text(hit, "label"))
     for name in _LOADS:
-        reader.batch.samples.append((span, name, record.time, float(record.match[name])))
+        reader.batch.samples.append((span, name, hit.time, float(hit.match[name])))
 
 
 # Kinds of lines that share one search.
-_SCALING = b"[Scaling executor "
+_SCALING = b"Scaling "
 _FAILED = b" failed "
 _INFORMATION = b" information: {"
 
@@ -240,40 +242,40 @@ RULES = (
     ),
     Rule(Pattern(rb"Adding executor (?P<label>\S+) of type (?P<type>\S+)", literal=b" of type "), _executor),
     Rule(
-        Pattern(rb"Task (?P<task>\d+) submitted for App (?P<app>.*), (?:not waiting on|waiting on(?P<waits>.*))"),
+        Pattern(rb"Task (?P<task>\d{1,18}) submitted for App (?P<app>.*), (?:not waiting on|waiting on(?P<waits>.*))"),
         _submitted,
     ),
     # 2023 has no state lines; initializing and changing came 2026-04.
-    Rule(Pattern(rb"Task (?P<task>\d+) initializing state to (?P<state>\w+)"), _state),
-    Rule(Pattern(rb"Task (?P<task>\d+) changing state from \w+ to (?P<state>\w+)"), _state),
+    Rule(Pattern(rb"Task (?P<task>\d{1,18}) initializing state to (?P<state>\w+)"), _state),
+    Rule(Pattern(rb"Task (?P<task>\d{1,18}) changing state from \w+ to (?P<state>\w+)"), _state),
     Rule(
         Pattern(
-            rb"Parsl task (?P<task>\d+) try (?P<try>\d+) launched on executor (?P<label>\S+)"
-            rb"(?: with executor id (?P<executor_task>\d+))?$"
+            rb"Parsl task (?P<task>\d{1,18}) try (?P<try>\d{1,18}) launched on executor (?P<label>\S+)"
+            rb"(?: with executor id (?P<executor_task>\d{1,18}))?$"
         ),
         _launched,
     ),
     Rule(
         Pattern(
-            rb"Task (?P<task>\d+) try (?P<try>\d+) failed with exception of type (?P<exception>\S+)",
+            rb"Task (?P<task>\d{1,18}) try (?P<try>\d{1,18}) failed with exception of type (?P<exception>\S+)",
             literal=_FAILED,
         ),
         _exception,
     ),
     Rule(
-        Pattern(rb"Task (?P<task>\d+) failed after \d+ retry attempts", literal=_FAILED),
+        Pattern(rb"Task (?P<task>\d{1,18}) failed after \d+ retry attempts", literal=_FAILED),
         _task_event("failed_after_retries"),
     ),
     Rule(
-        Pattern(rb"Task (?P<task>\d+) failed due to dependency failure$", literal=_FAILED),
+        Pattern(rb"Task (?P<task>\d{1,18}) failed due to dependency failure$", literal=_FAILED),
         _task_event("dependency_failed"),
     ),
     Rule(
-        Pattern(rb"Task (?P<task>\d+) failed due to failure of an inner join future", literal=_FAILED),
+        Pattern(rb"Task (?P<task>\d{1,18}) failed due to failure of an inner join future", literal=_FAILED),
         _task_event("join_failed"),
     ),
-    Rule(Pattern(rb"Reusing cached result for task (?P<task>\d+)"), _task_event("memo_reused")),
-    Rule(Pattern(rb"Join callback for task (?P<task>\d+), "), _task_event("join_callback")),
+    Rule(Pattern(rb"Reusing cached result for task (?P<task>\d{1,18})"), _task_event("memo_reused")),
+    Rule(Pattern(rb"Join callback for task (?P<task>\d{1,18}), "), _task_event("join_callback")),
     Rule(
         Pattern(
             rb"\[Scaling executor (?P<label>[^\]]+)\] Allocated block ID (?P<block>\S+)",
@@ -292,12 +294,12 @@ RULES = (
         Pattern(rb"\[Scaling executor (?P<label>[^\]]+)\] Strategizing for executor", literal=_SCALING),
         _scaling,
     ),
-    Rule(Pattern(rb"Scaling in executor (?P<label>\S+)"), _scaling),
+    Rule(Pattern(rb"Scaling in executor (?P<label>\S+)", literal=_SCALING), _scaling),
     Rule(Pattern(rb"Marking block (?P<block>\S+) as SCALED_IN"), _scaled_in),
     Rule(
         Pattern(
-            rb"\[Scaling executor (?P<label>[^\]]+)\] Executor (?P<active_tasks>\d+) active tasks, "
-            rb"(?P<active_slots>\d+) active slots, and (?P<running_blocks>\d+)/(?P<pending_blocks>\d+)"
+            rb"\[Scaling executor (?P<label>[^\]]+)\] Executor (?P<active_tasks>\d{1,18}) active tasks, "
+            rb"(?P<active_slots>\d{1,18}) active slots, and (?P<running_blocks>\d{1,18})/(?P<pending_blocks>\d{1,18})"
             rb" running/pending blocks",
             literal=_SCALING,
         ),
@@ -307,7 +309,7 @@ RULES = (
 
 PATTERNS = tuple(rule.pattern for rule in RULES)
 
-_RULES = {rule.pattern: rule for rule in RULES}
+_APPLY = {rule.pattern: rule.apply for rule in RULES}
 
 
 def find(path: Path) -> Source | None:
@@ -330,27 +332,25 @@ def read(source: Source, batch: Batch, progress: Progress) -> str:
         return fingerprint.hexdigest()
     if source.run.utc_offset is not None:
         batch.run_offsets[source.run.run_id] = source.run.utc_offset
-    reader, threads = Reader(batch), Threads(source.run.run_id)
-    for block in blocks(source.path, fingerprint, batch, progress):
+    reader, threads, groups = Reader(batch), Threads(source.run.run_id), by_literal(PATTERNS)
+    for block in blocks(source.path, fingerprint, batch, progress, SHARED_LOG_BLOCK):
         batch.format = batch.format or dialect(block)
         threads.read(block, batch.format == "jsonlog")
-        for record in sorted(_records(block, batch, threads), key=lambda record: record.offset):
-            if record.run:
-                batch.records += 1
-                record.rule.apply(reader, record, record.run)
-                continue
-            line = line_at(block.data, record.offset - block.start)
-            if record.run == OTHER:
-                batch.reject("of another run in the same process: its own log has it", record.offset, line)
-            else:
-                batch.reject("which of the runs in this log it belongs to is not known", record.offset, line)
+        for piece in block.pieces():
+            _read_piece(piece, batch, groups, threads, reader)
     return fingerprint.hexdigest()
 
 
-def _records(block: Block, batch: Batch, threads: Threads) -> list[Record]:
-    """Return the records of a block that match a rule, each with its run."""
-    return [
-        Record(hit.offset, hit.time, hit.match, _RULES[hit.pattern], threads.run_of(hit.offset))
-        for patterns in by_literal(PATTERNS)
-        for hit in hits(block, patterns, batch.clock, batch)
-    ]
+def _read_piece(block: Block, batch: Batch, groups: list[list[Pattern]], threads: Threads, reader: Reader) -> None:
+    found = (hit for group in groups for hit in hits(block, group, batch.clock, batch))
+    for hit in sorted(found, key=itemgetter(0)):
+        run = threads.run_of(hit.offset)
+        if run:
+            batch.records += 1
+            _APPLY[hit.pattern](reader, hit, run)
+            continue
+        line = line_at(block.data, hit.offset - block.start)
+        if run == OTHER:
+            batch.reject("of another run in the same process: its own log has it", hit.offset, line)
+        else:
+            batch.reject("which of the runs in this log it belongs to is not known", hit.offset, line)

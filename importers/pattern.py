@@ -20,7 +20,7 @@ SpanKey = tuple[str, ...]
 """A span type, then the names of the fields that make its local key."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pattern:
     """What a message says.
 
@@ -64,7 +64,7 @@ def longest_literal(regex: bytes) -> bytes:
     return best
 
 
-_TOKEN = re.compile(rb"\\[^\w\s]|\[(?:\\.|[^\]])*\]|\{[\d,]*\}|\\.|.", re.DOTALL)
+_TOKEN = re.compile(rb"\\[^\w\s]|\[\^?\]?(?:\\.|[^\]])*\]|\{[\d,]*\}|\\.|.", re.DOTALL)
 
 
 def _literals(regex: bytes) -> list[bytes]:
@@ -101,50 +101,60 @@ def by_literal(patterns: Iterable[Pattern]) -> list[list[Pattern]]:
     return list(groups.values())
 
 
-def apply(pattern: Pattern, hits: Iterable[Hit], batch: Batch, source_fields: Mapping[str, str]) -> None:
-    """Turn the hits of a pattern into spans, events, nesting and attributes of a batch."""
-    spans = _Keyed(pattern.span, batch, source_fields)
-    parents = [_Keyed(key, batch, source_fields) for key in pattern.inside]
-    event = batch.event_type(pattern.event) if pattern.event else None
-    for offset, time, match, _pattern in hits:
+class Applier:
+    """Turns the hits of one pattern into spans, events, nesting and attributes of a batch.
+
+    One serves a whole source, since it remembers the spans of the keys that it has seen.
+    """
+
+    def __init__(self, pattern: Pattern, batch: Batch, source_fields: Mapping[str, str]) -> None:
+        self._pattern, self._batch = pattern, batch
+        self._span = _Keyed(pattern.span, batch, source_fields)
+        self._parents = [_Keyed(key, batch, source_fields) for key in pattern.inside]
+        self._event = batch.event_type(pattern.event) if pattern.event else None
+
+    def __call__(self, hit: Hit) -> None:
+        """Add the rows of a hit: of one thing, or of each item of a list."""
+        batch, match, each = self._batch, hit.match, self._pattern.each
         batch.records += 1
-        items = match[pattern.each].split(b", ") if pattern.each else (None,)
-        for item in items:
-            span = spans(match, item)
-            if event is not None:
+        for item in match[each].split(b", ") if each else (None,):
+            span = self._span(match, item)
+            if self._event is not None:
                 batch.event_spans.append(span)
-                batch.event_times.append(time)
-                batch.event_types.append(event)
-                batch.event_offsets.append(offset)
-            for parent in parents:
+                batch.event_times.append(hit.time)
+                batch.event_types.append(self._event)
+                batch.event_offsets.append(hit.offset)
+            for parent in self._parents:
                 batch.subspans[parent(match, item), span] = batch.span_keys[span][-1]
-            if pattern.attributes:
-                batch.annotate(
-                    span,
-                    **{name: match[name].decode("utf-8", "replace") for name in pattern.attributes if match[name]},
-                )
+            for name in self._pattern.attributes:
+                if match[name]:
+                    batch.annotate(span, **{name: match[name].decode("utf-8", "replace")})
 
 
 class _Keyed:
-    """Finds the span of a hit; keys made of source fields and one group are looked up by the group alone."""
+    """Finds the span of a match; a key made of source fields and groups is looked up by the groups alone."""
 
     def __init__(self, key: SpanKey, batch: Batch, source_fields: Mapping[str, str]) -> None:
-        self.span_type, self.fields = key[0], key[1:]
-        self.batch, self.source_fields = batch, source_fields
-        self.groups = [name for name in self.fields if name not in source_fields]
-        self.seen: dict[tuple[bytes, ...], int] = {}
+        self._span_type, self._fields = key[0], key[1:]
+        self._batch, self._source_fields = batch, source_fields
+        self._groups = [name for name in self._fields if name not in source_fields]
+        # The common case: the last part of the key varies, the others are facts of the source.
+        self._scope = [source_fields[name] for name in self._fields if name in source_fields]
+        self._varies_last = self._groups == list(self._fields[-1:])
+        self._seen: dict[bytes | tuple[bytes, ...], int] = {}
 
     def __call__(self, match: re.Match[bytes], item: bytes | None) -> int:
-        if not self.groups:
-            values: tuple[bytes, ...] = ()
-        else:
-            values = match.group(*self.groups, 0)[:-1] if item is None else (item,)
-        span = self.seen.get(values)
+        values = item if item is not None and self._groups else match.group(*self._groups) if self._groups else ()
+        span = self._seen.get(values)
         if span is None:
-            found = dict(zip(self.groups, (v.decode("utf-8", "replace") for v in values), strict=True))
-            key = [self.source_fields.get(name) or found[name] for name in self.fields]
-            span = self.seen[values] = self.batch.span(self.span_type, *key)
+            span = self._seen[values] = self._make((values,) if isinstance(values, bytes) else values)
         return span
+
+    def _make(self, values: tuple[bytes, ...]) -> int:
+        if self._varies_last:
+            return self._batch.span(self._span_type, *self._scope, values[0].decode("utf-8", "replace"))
+        found = dict(zip(self._groups, (value.decode("utf-8", "replace") for value in values), strict=True))
+        return self._batch.span(self._span_type, *(self._source_fields.get(f) or found[f] for f in self._fields))
 
 
 def overlaps(patterns: Iterable[Pattern], messages: Iterable[bytes]) -> Iterator[tuple[bytes, list[Pattern]]]:

@@ -7,7 +7,7 @@ from array import array
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from importers.keys import KeyPrefix
+from importers.keys import KeyPrefix, surrogate_key
 from importers.times import EPOCH, Clock
 
 TEXT_KEPT = 500
@@ -56,7 +56,6 @@ class Batch:
     event_offsets: array[int] = field(default_factory=lambda: array("q"))
     event_numbers: array[int] = field(default_factory=lambda: array("q"))
     event_type_names: list[str] = field(default_factory=list)
-    event_notes: dict[int, str] = field(default_factory=dict)
     subspans: dict[tuple[int, int], str] = field(default_factory=dict)
     samples: list[tuple[int, str, float, float]] = field(default_factory=list)
     unmatched: dict[tuple[str, str], Unmatched] = field(default_factory=dict)
@@ -93,10 +92,8 @@ class Batch:
             self.event_type_names.append(name)
         return index
 
-    def event(self, span: int, time: float, name: str, offset: int, note: str | None = None) -> None:
+    def event(self, span: int, time: float, name: str, offset: int) -> None:
         """Add an event of a span, at UTC seconds."""
-        if note is not None:
-            self.event_notes[len(self.event_times)] = note
         self.event_spans.append(span)
         self.event_times.append(time)
         self.event_types.append(self.event_type(name))
@@ -127,30 +124,33 @@ class Batch:
         give the same row, while two events stay two.
         """
         prefixes: dict[tuple[str, ...], KeyPrefix] = {}
-        for run, span_type, *key in self._span_index:
-            scope = (span_type, run, *key[:-1])
+        for identity in self._span_index:
+            run, span_type = identity[:2]
+            if len(identity) == 2:
+                self.uuids.append(surrogate_key(span_type, run))
+                self.keys.append(run)
+                continue
+            # Spans of one scope differ in the last part only, so what comes before is hashed once.
+            scope = identity[:-1]
             prefix = prefixes.get(scope)
             if prefix is None:
-                prefix = prefixes[scope] = KeyPrefix(*scope)
-            self.uuids.append(prefix(*key[-1:]))
-            self.keys.append("/".join(key) or run)
+                prefix = prefixes[scope] = KeyPrefix(span_type, run, *identity[2:-1])
+            self.uuids.append(prefix(identity[-1]))
+            self.keys.append("/".join(identity[2:]))
         self._span_index = {}
         self.span_keys = []
         self._sort_events()
 
     def _sort_events(self) -> None:
         columns = (self.event_spans, self.event_times, self.event_types, self.event_offsets)
-        ordered = sorted(zip(*columns, range(len(self.event_times)), strict=True))
-        if self.event_notes:
-            notes = ((place, self.event_notes.get(row[4])) for place, row in enumerate(ordered))
-            self.event_notes = {place: note for place, note in notes if note is not None}
+        ordered = sorted(zip(*columns, strict=True))
         self.event_spans = array("q", [row[0] for row in ordered])
         self.event_times = array("d", [row[1] for row in ordered])
         self.event_types = array("q", [row[2] for row in ordered])
         self.event_offsets = array("q", [row[3] for row in ordered])
         last: tuple[int, float, int] | None = None
         n = 0
-        for span, time, name, _offset, _index in ordered:
+        for span, time, name, _offset in ordered:
             n = n + 1 if (span, time, name) == last else 0
             last = (span, time, name)
             self.event_numbers.append(n)

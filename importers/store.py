@@ -264,9 +264,8 @@ class Store:
     def _events(self, batch: Batch, ids: list[int], source: int) -> None:
         spans = [ids[span] for span in batch.event_spans]
         types = [self._event_types[name] for name in batch.event_type_names]
-        notes = batch.event_notes
         self.conn.executemany(
-            "INSERT OR IGNORE INTO events (span, time, type, n, source, offset, note) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO events (span, time, type, n, source, offset) VALUES (?, ?, ?, ?, ?, ?)",
             zip(
                 spans,
                 batch.event_times,
@@ -274,7 +273,6 @@ class Store:
                 batch.event_numbers,
                 repeat(source),
                 batch.event_offsets,
-                [notes.get(i) for i in range(len(spans))] if notes else repeat(None),
                 strict=False,
             ),
         )

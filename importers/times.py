@@ -108,7 +108,7 @@ def clock_of_name(name: str, evidence: Evidence = "option") -> Clock:
     """
     if name == "local":
         return Clock(None, evidence)
-    if match := _OFFSET.fullmatch(name):
+    if (match := _OFFSET.fullmatch(name)) and int(match[2]) < 24 and int(match[3]) < 60:
         delta = timedelta(hours=int(match[2]), minutes=int(match[3]))
         return Clock(timezone(-delta if match[1] == "-" else delta), evidence)
     if name.upper() in ("UTC", "Z"):
