@@ -139,13 +139,13 @@ def _colours(states: Iterable[str]) -> dict[str, str]:
 
 def _bars(steps: list[Step]) -> list[dict[str, str]]:
     """Return where each step's mean lies on the common time axis, in per cent of it."""
-    total = steps[-1].cumulative if steps else 0
+    total = steps[-1].figures.cumulative if steps else 0
     if total <= 0:
         return [{"left": "0", "width": "0"} for _ in steps]
     return [
         {
-            "left": f"{100 * (step.cumulative - step.mean) / total:.3f}",
-            "width": f"{100 * step.mean / total:.3f}",
+            "left": f"{100 * (step.figures.cumulative - step.figures.mean) / total:.3f}",
+            "width": f"{100 * step.figures.mean / total:.3f}",
         }
         for step in steps
     ]

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
-from datasette_dnpc.sql_functions import quantile
+from importers.figures import StepFigures, step_figures
 
 
 @dataclass(frozen=True)
 class Step:
-    """From one event to the next, over all roots of a variant. Seconds."""
+    """One event to the next, over all roots of a variant."""
 
     state: str
     """span_type/event_type of the event that ends the step."""
-    mean: float
-    min: float
-    p50: float
-    p95: float
-    max: float
-    cumulative: float
-    """Sum of the means up to here."""
+    figures: StepFigures
 
 
 @dataclass(frozen=True)
@@ -54,14 +47,7 @@ def variants(rows: Iterable[tuple[int, float, str]]) -> list[LiveVariant]:
 
 
 def steps(variant: LiveVariant, most: int) -> list[Step]:
-    """Return the statistics of the first steps; that to the first event takes 0 seconds."""
-    result: list[Step] = []
-    cumulative = 0.0
-    for position, state in enumerate(variant.states[:most]):
-        before = max(position - 1, 0)
-        ordered = sorted(times[position] - times[before] for times in variant.times)
-        mean = statistics.fmean(ordered)
-        cumulative += mean
-        p50, p95 = quantile(ordered, 50), quantile(ordered, 95)
-        result.append(Step(state, mean, ordered[0], p50, p95, ordered[-1], cumulative))
-    return result
+    """Return the statistics of the first steps."""
+    states = variant.states[:most]
+    by_position = [[times[position] for times in variant.times] for position in range(len(states))]
+    return [Step(state, figures) for state, figures in zip(states, step_figures(by_position), strict=True)]

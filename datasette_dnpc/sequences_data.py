@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from datasette_dnpc.sequences import LiveVariant, Step, steps, variants
 from datasette_dnpc.sql_files import FOLDER, load, queries
+from importers.figures import StepFigures
 
 if TYPE_CHECKING:
     from datasette.database import Database
@@ -154,7 +155,7 @@ async def _kept_steps(database: Database, variant: int) -> list[Step]:
         " from steps where variant = :variant order by position limit :events",
         {"variant": variant, "events": MOST_EVENTS},
     )
-    return [Step(**row) for row in rows]
+    return [Step(row.pop("state"), StepFigures(**row)) for row in rows]
 
 
 async def _live(database: Database, choice: Choice, wanted: str) -> Sequences:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
+from importers.figures import percentile
 from importers.keys import surrogate_key
 
 Value = str | int | float | bytes | None
@@ -65,18 +66,6 @@ def _positive_duration_text(seconds: float) -> str:
     return f"{days} d {hours} h"
 
 
-def quantile(ordered: list[float], percent: float) -> float:
-    """Return a percentile of sorted, non-empty numbers by linear interpolation.
-
-    With n numbers x[0] <= ... <= x[n-1] and h = (n - 1) * percent / 100, it is
-    x[floor h] + (h - floor h) * (x[floor h + 1] - x[floor h]): numpy's default.
-    """
-    h = (len(ordered) - 1) * percent / 100
-    low = math.floor(h)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (h - low) * (ordered[high] - ordered[low])
-
-
 class _Numbers:
     """Collects the numbers of a group. Storing first and looking after is what is fast."""
 
@@ -95,7 +84,7 @@ class Median(_Numbers):
     def finalize(self) -> float | None:
         """Return the result of one group."""
         ordered = sorted(self.numbers())
-        return quantile(ordered, 50) if ordered else None
+        return percentile(ordered, 50) if ordered else None
 
 
 class _Percentiles(_Numbers):
@@ -117,7 +106,7 @@ class _Percentiles(_Numbers):
         """Return each percentile; None where it is out of range or not one for the whole group."""
         ordered = sorted(self.numbers())
         return [
-            quantile(ordered, percent)
+            percentile(ordered, percent)
             if ordered and not self._mixed and isinstance(percent, (int, float)) and 0 <= percent <= 100
             else None
             for percent in self._percents or ()
@@ -125,7 +114,7 @@ class _Percentiles(_Numbers):
 
 
 class Percentile(_Percentiles):
-    """``percentile(x, p)``: see ``quantile``. p is of 0 to 100 and one for the whole group."""
+    """``percentile(x, p)``: see ``importers.figures``. p is of 0 to 100 and one for the whole group."""
 
     def finalize(self) -> float | None:
         """Return the result of one group."""

@@ -13,9 +13,9 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable
 from itertools import accumulate, groupby
-from math import fsum
-from operator import itemgetter, sub
+from operator import itemgetter
 
+from importers.figures import step_figures
 from importers.formats import root_types
 
 GRID = 120
@@ -225,38 +225,11 @@ class _Variants:
         return [times[position::length] for position in range(length)]
 
     def _steps(self, variant: int, names: list[str], times: list[list[float]]) -> None:
-        cumulative = 0.0
-        rows = []
-        for position, (name, now) in enumerate(zip(names, times, strict=True)):
-            span_type, event_type = name.split("/", 1)
-            previous = times[max(position - 1, 0)]
-            durations = sorted(map(sub, now, previous))
-            mean = fsum(durations) / len(durations)
-            cumulative += mean
-            middle, high = quantile(durations, 0.5), quantile(durations, 0.95)
-            rows.append(
-                (
-                    variant,
-                    position,
-                    span_type,
-                    event_type,
-                    mean,
-                    durations[0],
-                    middle,
-                    high,
-                    durations[-1],
-                    cumulative,
-                )
-            )
-        self._conn.executemany("INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-
-
-def quantile(values: list[float], share: float) -> float:
-    """Return a quantile of sorted values, interpolated linearly between the two nearest.
-
-    The position is ``share * (n - 1)``: Hyndman and Fan's type 7, the default of numpy and R.
-    """
-    position = share * (len(values) - 1)
-    below = int(position)
-    above = min(below + 1, len(values) - 1)
-    return values[below] + (values[above] - values[below]) * (position - below)
+        self._conn.executemany(
+            """INSERT INTO steps (variant, position, span_type, event_type, mean, min, p50, p95, max, cumulative)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            (
+                (variant, position, *name.split("/", 1), *figures)
+                for position, (name, figures) in enumerate(zip(names, step_figures(times), strict=True))
+            ),
+        )
