@@ -15,7 +15,7 @@ PLUGIN_TESTS := $(wildcard tests/test_plugin*.py tests/test_queries*.py tests/te
 	tests/test_browser.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench docs clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z]*\):.*  ## /  make \1	/p' Makefile
@@ -52,6 +52,9 @@ lint: $(VENV)/tested  ## check style and types
 
 bench: $(VENV)/tested  ## measure speed, memory and size; print ratios
 	$(VENV)/bin/python -m tests.benchmarks $(ARGS)
+
+docs: $(VENV)/tested  ## bring the generated parts of the README up to date
+	$(VENV)/bin/python -m tests.docs
 
 clean:  ## remove what was installed and made
 	rm -rf $(VENV) $(VENV1) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

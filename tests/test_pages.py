@@ -9,6 +9,7 @@ from datasette.app import Datasette
 
 from datasette_dnpc import sequences_data
 from datasette_dnpc.sequences import steps, variants
+from datasette_dnpc.sql_functions import duration_text
 from tests import synthetic
 
 NEW = hasattr(Datasette, "add_query")
@@ -44,6 +45,7 @@ async def test_variants_and_steps(synthetic_db: Path) -> None:
     rows = figures(page)
     assert len(rows) == 11
     assert rows[-1][-1] == pytest.approx(sum(row[0] for row in rows))
+    assert f"on one time axis, of {duration_text(rows[-1][-1])} in the mean" in page
     # The bars lie one after the other on one axis which they fill.
     bars = [
         (float(left), float(width)) for left, width in re.findall(r"margin-left: ([\d.]+)%; width: ([\d.]+)%", page)
@@ -177,5 +179,6 @@ def test_variants_of_rows() -> None:
     common, other = variants(rows)
     assert (common.states, common.roots, other.states) == (("a", "b"), [1, 3], ("a",))
     first, second = steps(common, 10)
-    assert (first.mean, second.mean, second.min, second.max, second.p50) == (0, 3, 2, 4, 3)
+    figures = second.figures
+    assert (first.figures.mean, figures.mean, figures.min, figures.max, figures.p50) == (0, 3, 2, 4, 3)
     assert len(steps(common, 1)) == 1

@@ -1,0 +1,55 @@
+"""The documents say what is true: generated parts are up to date, names in them exist."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from datasette_dnpc.sql_files import queries
+from tests import docs
+
+
+@pytest.mark.parametrize("file", docs.FILES, ids=lambda file: file.name)
+def test_generated_parts_are_up_to_date(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert text == docs.updated(text), "make docs"
+
+
+def test_readme_names_every_query_among_the_answers() -> None:
+    text = (docs.ROOT / "README.md").read_text(encoding="utf-8")
+    answers = text[text.index("## Questions") : text.index("## Import")]
+    assert set(re.findall(r"`(\w+)`", answers)) == set(queries())
+
+
+def test_importers_readme_names_every_module() -> None:
+    text = (docs.ROOT / "importers" / "README.md").read_text(encoding="utf-8")
+    modules = {path.name for path in (docs.ROOT / "importers").glob("*.py")} - {"__init__.py"}
+    assert modules <= set(re.findall(r"`(\w+\.py)`", text))
+
+
+def test_python_in_readme_runs(tmp_path: Path) -> None:
+    text = (docs.ROOT / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    database = tmp_path / "dnpc.sqlite3"
+    imported = [sys.executable, "-m", "importers.cli", "import", str(docs.ROOT / "tests/data/runinfo")]
+    subprocess.run([*imported, "--db", str(database), "--quiet"], check=True)
+    drawn = subprocess.run(
+        [sys.executable, "-c", f"{code}\nassert ax.lines"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert drawn.returncode == 0, drawn.stderr
+    assert drawn.stdout == ""
+
+
+def test_sql_in_readme_runs_in_datasettes_dialect(tmp_path: Path) -> None:
+    text = (docs.ROOT / "README.md").read_text(encoding="utf-8")
+    (sql,) = re.findall(r"```sql\n(.*?)```", text, re.DOTALL)
+    database = tmp_path / "dnpc.sqlite3"
+    imported = [sys.executable, "-m", "importers.cli", "import", str(docs.ROOT / "tests/data/runinfo")]
+    subprocess.run([*imported, "--db", str(database), "--quiet"], check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "sqlite_utils", "query", str(database), sql, "--csv"], capture_output=True, text=True
+    )
+    # Each try of monitoring.db has its account in parsl.log: 29 + 29 + 28, and a header.
+    assert len(done.stdout.splitlines()) == 1 + 86, done.stderr
