@@ -54,9 +54,9 @@ async def _context(datasette: Datasette, database: Database, arguments: dict[str
     from datasette.database import QueryInterrupted
 
     error = ""
-    choice = await choose(database, arguments["root_type"], arguments["run"])
-    found = Sequences(live=False)
+    choice, found = Choice([], [], None, None), Sequences(live=False)
     try:
+        choice = await choose(database, arguments["root_type"], arguments["run"])
         found = await read(database, choice, arguments["variant"])
     except TooManyEventsError:
         error = "One span of this type has too many events below it to show them as a sequence."
