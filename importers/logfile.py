@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -117,7 +116,8 @@ def _text_hits(block: Block, patterns: Sequence[Pattern], clock: Clock, batch: B
             else:
                 if message == position and patterns[0].starts_with_literal:
                     batch.reject("event-like text in an unknown form", start + line, line_at(data, line))
-        position = data.find(literal, position + len(literal))
+        # A line counts once, whatever else it repeats.
+        position = data.find(literal, data.find(b"\n", position))
 
 
 def _epoch(data: bytes, line: int) -> float | None:
@@ -176,8 +176,9 @@ def json_record(line: bytes) -> dict[str, Any] | str:
     if not isinstance(record, dict):
         return "not a JSON object"
     created, formatted = record.get("created"), record.get("formatted")
-    if not isinstance(created, float | int) or not isinstance(formatted, str):
+    if not isinstance(created, float | int) or isinstance(created, bool) or not isinstance(formatted, str):
         return "a JSON object without created and formatted"
-    if not math.isfinite(created):
+    # An integer may be too large for a float, and NaN is not less than anything.
+    if not abs(created) < 1e12:
         return "a time that is no number"
     return record

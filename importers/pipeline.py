@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gc
+import os
 import sqlite3
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager
@@ -159,7 +162,7 @@ def _read_all(sources: list[Source], jobs: int, progress: Callable[[int], object
     if len(mine) == len(sources):
         yield from map(partial(read_source, progress=progress), sources)
         return
-    with ProcessPoolExecutor(jobs - 1) as pool:
+    with ProcessPoolExecutor(jobs - 1, initializer=_end_with, initargs=(os.getpid(),)) as pool:
         others = sorted(set(range(len(sources))) - set(mine), key=lambda i: -_size(sources[i]))
         futures = {i: pool.submit(read_source, sources[i]) for i in others}
         read: dict[int, ReadSource] = {}
@@ -171,6 +174,17 @@ def _read_all(sources: list[Source], jobs: int, progress: Callable[[int], object
                 read[i] = futures.pop(i).result()
                 progress(read[i].size)
             yield read.pop(i)
+
+
+def _end_with(parent: int) -> None:
+    """Have a reading process end when the importing one is gone, even if that was killed: else it waits for ever."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _share(sources: list[Source], jobs: int) -> list[int]:

@@ -73,7 +73,8 @@ def files(path: Path, skipped: list[tuple[Path, str]]) -> Iterator[Path]:
         folders.sort()
         for name in sorted(names) + [f for f in folders if Path(folder, f).is_symlink()]:
             file = Path(folder, name)
-            if file.is_symlink() and not file.resolve().is_relative_to(inside):
+            # Path.resolve raises on a loop of links until Python 3.13; os.path.realpath does not.
+            if file.is_symlink() and not Path(os.path.realpath(file)).is_relative_to(inside):
                 skipped.append(
                     (
                         file,

@@ -6,6 +6,7 @@ transaction, in write-ahead mode, so that a Datasette that serves it keeps answe
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import sqlite3
@@ -34,11 +35,10 @@ def open_store(path: Path) -> Iterator[Store]:
     Raises StoreError where the file is something else, is locked, or can't be written.
     """
     new = not path.exists() or path.stat().st_size == 0
-    building = path.with_name(f".{path.name}.importing")
+    building = path.with_name(f".{path.name}.{os.getpid()}.importing")
     conn: sqlite3.Connection | None = None
     try:
-        if new:
-            building.unlink(missing_ok=True)
+        _remove_leftovers(path)
         conn = sqlite3.connect(building if new else path, isolation_level=None)
         store = _begin_new(conn) if new else _begin_existing(conn, path)
         yield store
@@ -104,7 +104,21 @@ def _leave_wal(conn: sqlite3.Connection) -> None:
         pass
 
 
+def _remove_leftovers(path: Path) -> None:
+    """Remove what imports that were killed had begun to build."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.importing"):
+        pid = leftover.name.split(".")[-2]
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
+            leftover.unlink(missing_ok=True)
+        except (ValueError, PermissionError):
+            pass  # not made here, or by a process that still runs
+
+
 def _publish(building: Path, path: Path) -> None:
+    if path.exists() and path.stat().st_size:
+        raise StoreError(f"{path} was made by another import meanwhile. Import again to add to it")
     with building.open("rb") as file:
         os.fsync(file.fileno())
     building.replace(path)

@@ -40,7 +40,8 @@ def naive_seconds(text: str) -> float | None:
         if moment_or_none is None:
             return None
         moment = moment_or_none
-    return (moment - _EPOCH_START).total_seconds()
+    # In the first and last year there is, a zone may lead out of it.
+    return (moment - _EPOCH_START).total_seconds() if 1 < moment.year < 9999 else None
 
 
 def _lenient(text: str) -> datetime | None:
