@@ -16,7 +16,7 @@ from importers.formats import FORMATS
 from importers.pipeline import NothingToImport, Summary, import_paths
 from importers.report import report_rows, summary_text
 from importers.store import StoreError
-from importers.times import MACHINE, UnknownZone, clock_of_name
+from importers.times import UnknownZone, clock_of_name
 
 SMALL = 1 << 24
 """Below this many bytes, starting other processes takes longer than it saves."""
@@ -65,7 +65,7 @@ def import_(
 ) -> None:
     """Import logs: runinfo folders, run directories, or single log files."""
     try:
-        clock = clock_of_name(timezone) if timezone else MACHINE
+        clock = clock_of_name(timezone) if timezone else None
     except UnknownZone as error:
         raise click.BadParameter(str(error), param_hint="--timezone") from None
     size = sum(_size(path) for path in paths)

@@ -21,7 +21,7 @@ from importers.rows import Batch
 from importers.runs import read_run
 from importers.sources import Importer, Progress, Source, find_sources
 from importers.store import Store, open_store
-from importers.times import MACHINE, Clock, clock_of_offset
+from importers.times import Clock, clock_of_offset, machine_clock
 
 
 class NothingToImport(Exception):
@@ -58,7 +58,7 @@ def import_paths(
     paths: Iterable[Path],
     database: Path,
     *,
-    clock: Clock = MACHINE,
+    clock: Clock | None = None,
     importer: str | None = None,
     jobs: int = 1,
     progress: Callable[[int], object] = lambda size: None,
@@ -67,12 +67,14 @@ def import_paths(
 ) -> Summary:
     """Import every log under the paths into a database: all of them or, on an error, none.
 
-    ``clock`` reads local times of runs whose own log does not show their zone. ``started`` is told how
-    many bytes will be read, ``progress`` of each piece. ``finish`` gets the connection before the commit.
+    ``clock`` reads local times of runs whose own log does not show their zone; by default that is this machine's.
+    ``started`` is told how many bytes will be read, ``progress`` of each piece. ``finish`` gets the connection before
+    the commit.
 
     Raises NothingToImport and store.StoreError.
     """
     summary = Summary(database)
+    clock = clock or machine_clock()
     chosen = [FORMATS[importer]] if importer else list(FORMATS.values())
     read_run.cache_clear()
     sources = adopt(find_sources(paths, chosen, summary.skipped))

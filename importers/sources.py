@@ -11,7 +11,7 @@ from typing import Protocol
 from importers.keys import surrogate_key
 from importers.rows import Batch
 from importers.runs import Run
-from importers.times import MACHINE, Clock
+from importers.times import EPOCH, Clock
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Source:
     name: str
     run: Run
     fields: dict[str, str] = field(default_factory=dict)
-    clock: Clock = MACHINE
+    clock: Clock = EPOCH
     clocks: dict[str, Clock] = field(default_factory=dict)
 
     @property

@@ -7,7 +7,9 @@ what they are in UTC.
 
 from __future__ import annotations
 
+import os
 import re
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Literal
@@ -62,7 +64,7 @@ class Clock:
     machine, when nothing better is known), or ``epoch`` (the times need no zone).
     """
 
-    zone: tzinfo | None = timezone.utc
+    zone: tzinfo = timezone.utc
     evidence: Evidence = "epoch"
 
     def utc(self, naive: float) -> float:
@@ -81,12 +83,23 @@ class Clock:
 
     @property
     def name(self) -> str:
-        """The zone, for the report and for ``clock_of_name``: 'UTC-06:00', a zone name, or 'local'."""
-        return "local" if self.zone is None else offset_name(self.zone)
+        """The zone, for the report and for ``clock_of_name``: 'UTC-06:00' or a zone name."""
+        return offset_name(self.zone)
 
 
 EPOCH = Clock()
-MACHINE = Clock(None, "machine")
+
+
+def machine_clock() -> Clock:
+    """Return the clock of this machine's zone, by name, so that it means the same on another machine."""
+    names = [os.environ.get("TZ", "").removeprefix(":")]
+    names.append(os.path.realpath("/etc/localtime").partition("zoneinfo/")[2])
+    for name in filter(None, names):
+        try:
+            return Clock(ZoneInfo(name), "machine")
+        except (ValueError, OSError, KeyError):
+            continue
+    return Clock(timezone(timedelta(seconds=time.localtime().tm_gmtoff)), "machine")
 
 
 def offset_name(zone: tzinfo) -> str:
@@ -107,8 +120,6 @@ def clock_of_name(name: str, evidence: Evidence = "option") -> Clock:
 
     Raises UnknownZone.
     """
-    if name == "local":
-        return Clock(None, evidence)
     if (match := _OFFSET.fullmatch(name)) and int(match[2]) < 24 and int(match[3]) < 60:
         delta = timedelta(hours=int(match[2]), minutes=int(match[3]))
         return Clock(timezone(-delta if match[1] == "-" else delta), evidence)
