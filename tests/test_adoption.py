@@ -49,7 +49,7 @@ def test_logs_that_nobody_names_have_a_run_of_their_own(folder: Path, tmp_path: 
     (folder / "000" / "parsl.log").unlink()
     database, moved = tmp_path / "dnpc.sqlite3", tmp_path / "moved.sqlite3"
     import_paths([folder / "000"], database)
-    import_paths([shutil.move(folder / "000", tmp_path / "other")], moved)
+    import_paths([Path(shutil.move(folder / "000", tmp_path / "other"))], moved)
     assert views(database) == views(moved)
     with closing(sqlite3.connect(database)) as conn:
         assert conn.execute("SELECT count(DISTINCT run) FROM spans").fetchone() == (1,)
