@@ -32,7 +32,9 @@ def adopt(sources: list[Source]) -> list[Source]:
     for source in sources:
         for manager in sorted(_managers(source) & runs.keys()) if source.run.key in orphans else ():
             # The whole directory goes with it: its other logs are of the same run.
-            found.setdefault(source.run.key, replace(runs[manager], directory=source.run.directory))
+            found.setdefault(
+                source.run.key, replace(runs[manager], directory=source.run.directory, stand_in=source.run.key)
+            )
     return [replace(source, run=found.get(source.run.key, source.run)) for source in sources]
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from importers.logfile import blocks, dialect, hits
 from importers.pattern import Applier, Pattern, by_literal
-from importers.rows import Batch
+from importers.rows import Batch, storable
 from importers.runs import RUN_LOGS, read_run
 from importers.sources import Progress, Source
 
@@ -151,13 +151,13 @@ def find(path: Path) -> Source | None:
     folder = path.absolute().parent
     if match[1]:
         label = folder
-        fields = {"label": label.name}
+        fields = {"label": storable(label.name)}
     else:
         # <label>/block-<N>/<manager id>/
         label = folder.parents[1] if folder.parent.name.startswith("block-") else folder.parent
-        fields = {"label": label.name, "manager": folder.name}
+        fields = {"label": storable(label.name), "manager": storable(folder.name)}
         if label != folder.parent:
-            fields["block"] = folder.parent.name.removeprefix("block-")
+            fields["block"] = storable(folder.parent.name.removeprefix("block-"))
         if match[3]:
             fields["worker"] = match[3]
     run_directory = label.parent
@@ -166,7 +166,7 @@ def find(path: Path) -> Source | None:
     return Source(
         NAME,
         path,
-        path.absolute().relative_to(run_directory.parent).as_posix(),
+        storable(path.absolute().relative_to(run_directory.parent).as_posix()),
         read_run(run_directory),
         fields,
     )

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from importers.logfile import Block, blocks, dialect, hits, line_at
 from importers.parsl_threads import OTHER, Threads
 from importers.pattern import Hit, Pattern, by_literal
-from importers.rows import Batch
+from importers.rows import Batch, storable
 from importers.runs import RUN_LOGS, read_run, run_name
 from importers.sources import Progress, Source
 
@@ -317,7 +317,7 @@ def find(path: Path) -> Source | None:
     if path.name not in RUN_LOGS:
         return None
     directory = path.absolute().parent
-    return Source(NAME, path, f"{directory.name}/{path.name}", read_run(directory))
+    return Source(NAME, path, storable(f"{directory.name}/{path.name}"), read_run(directory))
 
 
 def read(source: Source, batch: Batch, progress: Progress) -> str:

@@ -10,6 +10,7 @@ Times are naive local text, ``2026-11-23 01:34:57.099051``; each run has its own
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from importers.keys import surrogate_key
-from importers.rows import Batch
+from importers.rows import Batch, storable
 from importers.runs import RUN_LOGS, Run, read_run, run_name
 from importers.sources import Progress, Source
 from importers.times import Clock, clock_of_offset, naive_seconds
@@ -42,6 +43,8 @@ class Table(NamedTuple):
     order: str
     span: str
     key: tuple[str, ...]
+    tells: tuple[str, ...] = ()
+    """What a row must have besides the key to say anything."""
 
 
 TABLES = {
@@ -111,6 +114,7 @@ TABLES = {
         "run_id, task_id, timestamp, task_status_name",
         TRY,
         ("task_id", "try_id"),
+        ("task_status_name", "timestamp"),
     ),
     "resource": Table(
         (
@@ -146,6 +150,7 @@ TABLES = {
         "run_id, task_id, try_id, timestamp",
         TRY,
         ("task_id", "try_id"),
+        ("timestamp",),
     ),
     "node": Table(
         (
@@ -172,6 +177,7 @@ TABLES = {
         "run_id, executor_label, block_id, timestamp",
         BLOCK,
         ("executor_label", "block_id"),
+        ("status", "timestamp"),
     ),
 }
 
@@ -185,7 +191,7 @@ def find(path: Path) -> Source | None:
     if path.name != "monitoring.db" and not _has_workflows(path):
         return None
     path = path.absolute()
-    source = Source(NAME, path, path.name, Run(_identity(path), None, None, ""))
+    source = Source(NAME, path, storable(path.name), Run(_identity(path), None, None, ""))
     return replace(source, clocks=clocks_beside(path))
 
 
@@ -276,6 +282,11 @@ class _Reader:
                 continue
             try:
                 for rowid, row in self._rows(conn, name, table):
+                    lacking = [column for column in (*table.key, *table.tells) if row[column] is None]
+                    if lacking:
+                        text = json.dumps(row, default=str)
+                        self.batch.reject(f"{name} without {' and '.join(lacking)}", rowid, text)
+                        continue
                     self.batch.records += 1
                     span = self.batch.span(table.span, *(str(row[part]) for part in table.key), run=row["run_id"])
                     events[name](span, row, rowid)

@@ -12,6 +12,7 @@ from collections import defaultdict
 from typing import Any
 
 from importers.logfile import Block, json_record
+from importers.rows import storable
 
 OTHER = ""
 """Stands for a run of the same process that began before the log, so that its id is not there."""
@@ -32,6 +33,8 @@ _EXECUTOR_ADDED = re.compile(r"Adding executor (\S+) of type ")
 _LAUNCHED = re.compile(r"Parsl task \d+ try \d+ launched on executor (\S+)")
 _WILL_BE_SENT = re.compile(r"Task \d+ will be sent to executor (\S+)")
 _SCALING = re.compile(r"\[Scaling executor ([^\]]+)\]")
+# Started result queue thread: <Thread(HTEX-Result-Queue-Thread, started daemon 139843833149120)>
+_THREAD_STARTED = re.compile(r"Started result queue thread: <Thread\(.*, started daemon (\d+)\)>")
 _SCALING_IN = re.compile(r"Scaling in executor (\S+)")
 _RUN_NAMED = re.compile(r"Workflow (?:startup|shutdown) information: .*'run_id': '([^']+)'")
 
@@ -117,6 +120,8 @@ class Threads:
             self._now[line.thread] = line.message.removeprefix("Run id is: ").strip()
         elif (match := _EXECUTOR_ADDED.match(line.message)) and (run := self._now.get(line.thread)):
             self._labels[match[1]].add(run)
+        elif (match := _THREAD_STARTED.match(line.message)) and (run := self._now.get(line.thread)):
+            self._serves[match[1]] = run
 
     def _of_label(self, label: str) -> str | None:
         """Return the run that alone has an executor of this label; OTHER where no run of this log added it."""
@@ -176,7 +181,7 @@ def _json_lines(block: Block) -> list[_Line]:
                     name,
                     thread,
                     record["formatted"],
-                    str(run) if run else None,
+                    storable(str(run)) if run else None,
                 )
             )
     return lines

@@ -16,6 +16,11 @@ TEXT_KEPT = 500
 _VARIABLE = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,}(?:-[0-9a-f]+)*\b|\d+(?:\.\d+)?|'[^']{40,}'")
 
 
+def storable(text: str) -> str:
+    """Return text that SQLite can keep: file names and escapes may hold what is no character (lone surrogates)."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
 class Unmatched(NamedTuple):
     """A kind of record that was not understood: how often, and its first."""
 
@@ -80,7 +85,11 @@ class Batch:
 
     def annotate(self, span: int, **values: Any) -> None:
         """Set attributes of a span; None says nothing."""
-        kept = {name: value for name, value in values.items() if value is not None}
+        kept = {
+            name: storable(value) if isinstance(value, str) else value
+            for name, value in values.items()
+            if value is not None
+        }
         if kept:
             self.attributes.setdefault(span, {}).update(kept)
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from importers.keys import surrogate_key
+from importers.rows import storable
 from importers.times import naive_seconds, utc_offset
 
 RUN_LOGS = ("parsl.log", "parsl.jsonlog")
@@ -23,7 +24,7 @@ _HEAD = 1 << 16
 class Run:
     """A run directory. ``key`` scopes its local ids.
 
-    ``run_id`` is None where no log of the directory holds one, and then ``key`` stands for it.
+    ``run_id`` is None where no log of the directory holds one, and then ``key`` is ``stand_in``, which stands for it.
     ``utc_offset`` is in seconds east of UTC, None where no log shows it.
     """
 
@@ -31,6 +32,7 @@ class Run:
     run_id: str | None
     utc_offset: float | None
     directory: str
+    stand_in: str = ""
 
 
 @lru_cache(maxsize=4096)
@@ -40,13 +42,14 @@ def read_run(directory: Path) -> Run:
     The first run id in the log is the directory's own: where two DataFlowKernels live in one
     process, the log also holds the records of the later one.
     """
-    for name in RUN_LOGS:
-        found = _first_run_id(directory / name)
+    name, stand_in = storable(directory.name), _stand_in(directory)
+    for log in RUN_LOGS:
+        found = _first_run_id(directory / log)
         if found:
             run_id, offset = found
             if run_id:
-                return Run(run_id, run_id, offset, directory.name)
-    return Run(_stand_in(directory), None, None, directory.name)
+                return Run(run_id, run_id, offset, name, stand_in)
+    return Run(stand_in, None, None, name, stand_in)
 
 
 def _first_run_id(path: Path) -> tuple[str | None, float | None] | None:
@@ -93,12 +96,13 @@ def _stand_in(directory: Path) -> str:
     logs += sorted(directory.glob("*/block-*/*/worker_*.*log"))
     for path in logs:
         if path.is_file():
+            # A log's first line holds a time and a process, and stays as the log grows.
             with path.open("rb") as file:
-                return surrogate_key("run without id", file.read(4096))
+                return surrogate_key("run without id", file.readline(4096))
     return surrogate_key("run without id", directory.name)
 
 
 def run_name(workflow_name: object, directory: object) -> str:
     """Name a run for people by its script and the number of its directory: 'run_htex.py 000'."""
     number = str(directory or "").rstrip("/").rsplit("/", 1)[-1]
-    return f"{workflow_name or ''} {number}".strip()
+    return storable(f"{workflow_name or ''} {number}".strip())

@@ -12,7 +12,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from itertools import groupby, repeat
 from operator import itemgetter
 from pathlib import Path
@@ -45,11 +45,8 @@ def open_store(path: Path) -> Iterator[Store]:
         conn.execute("PRAGMA analysis_limit = 400")
         conn.execute("ANALYZE")
         conn.execute("COMMIT")
-        if not new:
-            conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            _leave_wal(conn)
-        conn.close()
         if new:
+            conn.close()
             _publish(building, path)
     except sqlite3.Error as error:
         raise StoreError(_advice(path, error)) from error
@@ -57,7 +54,7 @@ def open_store(path: Path) -> Iterator[Store]:
         raise StoreError(f"{path} can not be written: {error.strerror}. Choose another place with --db") from error
     finally:
         if conn is not None:
-            conn.close()
+            _close(conn)
         if new:
             building.unlink(missing_ok=True)
 
@@ -95,13 +92,14 @@ def _begin_existing(conn: sqlite3.Connection, path: Path) -> Store:
     return Store(conn, new=False)
 
 
-def _leave_wal(conn: sqlite3.Connection) -> None:
-    """Go back to one file, unless a reader holds the database open just now."""
-    try:
+def _close(conn: sqlite3.Connection) -> None:
+    """Drop what is not committed, and go back to one file unless a reader holds the database open just now."""
+    with closing(conn), suppress(sqlite3.Error):
+        if conn.in_transaction:
+            conn.execute("ROLLBACK")
         conn.execute("PRAGMA busy_timeout = 0")
+        conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         conn.execute("PRAGMA journal_mode = DELETE")
-    except sqlite3.OperationalError:
-        pass
 
 
 def _remove_leftovers(path: Path) -> None:
@@ -168,6 +166,28 @@ class Store:
         found = self.conn.execute("SELECT fingerprint, clock FROM sources WHERE key = ?", [source.key])
         return bool(found.fetchone() == (fingerprint, _clock_text(batch)))
 
+    def drop_run(self, key: str) -> None:
+        """Drop a run that stood for another before its run id was known. Its logs are read again as that run's."""
+        row = self.conn.execute("SELECT id FROM runs WHERE key = ?", [key]).fetchone()
+        if row is None:
+            return
+        spans, sources = "SELECT id FROM spans WHERE run = :run", "SELECT id FROM sources WHERE run = :run"
+        for table, column, ids in (
+            ("events", "span", spans),
+            ("samples", "span", spans),
+            ("subspans", "superspan", spans),
+            ("subspans", "subspan", spans),
+            ("facets", "left", spans),
+            ("facets", "right", spans),
+            ("unmatched", "source", sources),
+            ("clocks", "source", sources),
+            ("joins", "run", ":run"),
+            ("spans", "run", ":run"),
+            ("sources", "run", ":run"),
+            ("runs", "id", ":run"),
+        ):
+            self.conn.execute(f"DELETE FROM {table} WHERE {column} IN ({ids})", {"run": row[0]})
+
     def run(self, key: str, name: str | None = None, utc_offset: float | None = None) -> int:
         """Return the id of a run, made on first mention; a name or offset is kept once known."""
         run = self._runs.get(key)
@@ -184,6 +204,8 @@ class Store:
 
     def add(self, source: Source, batch: Batch, size: int, fingerprint: str) -> None:
         """Add the rows of one source. Rows that are there already stay as they are."""
+        if source.run.run_id is not None and source.run.stand_in:
+            self.drop_run(source.run.stand_in)
         for key in dict.fromkeys([source.run.key, *batch.span_runs] if not batch.run_clocks else batch.span_runs):
             self._load(key)
         for key, name in batch.run_names.items():

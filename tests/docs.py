@@ -27,10 +27,10 @@ _SECTION = re.compile(r"<!-- (?P<name>\w+) -->\n(?:.*\n)*?<!-- /(?P=name) -->")
 def functions() -> str:
     """Return a table of the SQL functions."""
     lines = ["| function | gives |", "|---|---|"]
-    found = {name: function for name, (_, function) in sql_functions.SCALARS.items()}
-    found |= {name: aggregate for name, (_, aggregate) in sql_functions.AGGREGATES.items()}
-    for name, function in found.items():
-        text = (function.__doc__ or "").strip().split("\n\n")[0]
+    documented = {name: function.__doc__ for name, (_, function) in sql_functions.SCALARS.items()}
+    documented |= {name: aggregate.__doc__ for name, (_, aggregate) in sql_functions.AGGREGATES.items()}
+    for name, docstring in documented.items():
+        text = (docstring or "").strip().split("\n\n")[0]
         text = " ".join(re.sub(r"^``.*?``: ", "", text).split()).replace("``", "`")
         lines.append(f"| `{name}` | {text[:1].upper()}{text[1:]} |")
     return "\n".join(lines)
