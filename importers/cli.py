@@ -12,10 +12,10 @@ from typing import Any
 
 import click
 
+from importers.database import StoreError
 from importers.formats import FORMATS
 from importers.pipeline import NothingToImport, Summary, import_paths
 from importers.report import report_rows, summary_text
-from importers.store import StoreError
 from importers.times import UnknownZone, clock_of_name
 
 SMALL = 1 << 24

@@ -11,14 +11,15 @@ import sqlite3
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from importers import htex, parsl_log, parsl_monitoring
+from importers import htex, parsl_log
+from importers import monitoring_tables as monitoring
 
 FACETS = (
-    (parsl_monitoring.WORKFLOW, parsl_log.WORKFLOW),
-    (parsl_monitoring.TASK, parsl_log.TASK),
-    (parsl_monitoring.TRY, parsl_log.TRY),
-    (parsl_monitoring.BLOCK, parsl_log.BLOCK),
-    (parsl_monitoring.NODE, htex.MANAGER[0]),
+    (monitoring.WORKFLOW, parsl_log.WORKFLOW),
+    (monitoring.TASK, parsl_log.TASK),
+    (monitoring.TRY, parsl_log.TRY),
+    (monitoring.BLOCK, parsl_log.BLOCK),
+    (monitoring.NODE, htex.MANAGER[0]),
 )
 """Span types that are two accounts of one thing, with the same local key: monitoring first, log second."""
 
@@ -55,7 +56,7 @@ def _task_layers() -> Iterable[Nesting]:
 NESTINGS = (
     *_task_layers(),
     Nesting(parsl_log.BLOCK, htex.MANAGER[0], _BLOCK),
-    Nesting(parsl_monitoring.BLOCK, htex.MANAGER[0], _BLOCK),
+    Nesting(monitoring.BLOCK, htex.MANAGER[0], _BLOCK),
 )
 
 

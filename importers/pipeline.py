@@ -16,11 +16,12 @@ from pathlib import Path
 
 from importers import links, sequences
 from importers.adoption import adopt
+from importers.database import open_store
 from importers.formats import FORMATS
 from importers.rows import Batch
 from importers.runs import read_run
 from importers.sources import Importer, Progress, Source, find_sources
-from importers.store import Store, open_store
+from importers.store import Store
 from importers.times import Clock, clock_of_offset, machine_clock
 
 
@@ -71,7 +72,7 @@ def import_paths(
     ``started`` is told how many bytes will be read, ``progress`` of each piece. ``finish`` gets the connection before
     the commit.
 
-    Raises NothingToImport and store.StoreError.
+    Raises NothingToImport and database.StoreError.
     """
     summary = Summary(database)
     clock = clock or machine_clock()

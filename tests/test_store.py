@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from importers import pipeline, schema
+from importers.database import StoreError, open_store
 from importers.pipeline import import_paths
-from importers.store import StoreError, open_store
 from tests.runs import DATA
 
 RUN = DATA / "two-htex"
