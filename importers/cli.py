@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import sys
-from collections.abc import Callable
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,6 @@ from importers.formats import FORMATS
 from importers.pipeline import NothingToImport, Summary, import_paths
 from importers.report import report_rows, summary_text
 from importers.times import UnknownZone, clock_of_name
-
-SMALL = 1 << 24
-"""Below this many bytes, starting other processes takes longer than it saves."""
 
 database_option: Callable[[Any], Any] = click.option(
     "--db",
@@ -68,21 +64,16 @@ def import_(
         clock = clock_of_name(timezone) if timezone else None
     except UnknownZone as error:
         raise click.BadParameter(str(error), param_hint="--timezone") from None
-    size = sum(_size(path) for path in paths)
-    bar = (
-        nullcontext()
-        if quiet or not sys.stderr.isatty()
-        else click.progressbar(length=size, label="Importing", file=sys.stderr)
-    )
     try:
-        with bar as shown:
+        with _progress_bar(not quiet and sys.stderr.isatty()) as (started, progress):
             summary = import_paths(
                 paths,
                 database,
                 clock=clock,
                 importer=importer,
-                jobs=jobs or (min(os.cpu_count() or 1, 4) if size > SMALL else 1),
-                progress=shown.update if shown else lambda size: None,
+                jobs=jobs,
+                started=started,
+                progress=progress,
                 finish=create_views,
             )
     except (NothingToImport, StoreError) as error:
@@ -90,10 +81,18 @@ def import_(
     _tell(summary, quiet)
 
 
-def _size(path: Path) -> int:
-    if path.is_file():
-        return path.stat().st_size
-    return sum(_size(child) for child in path.iterdir() if not child.is_symlink()) if path.is_dir() else 0
+@contextmanager
+def _progress_bar(show: bool) -> Iterator[tuple[Callable[[int], object], Callable[[int], object]]]:
+    """Give what to call with the number of bytes to read, and what with the number of each piece read."""
+    if not show:
+        yield (lambda size: None), (lambda size: None)
+        return
+    with click.progressbar(length=1, label="Importing", file=sys.stderr) as bar:
+
+        def started(size: int) -> None:
+            bar.length = max(size, 1)
+
+        yield started, bar.update
 
 
 def create_views(conn: sqlite3.Connection) -> None:

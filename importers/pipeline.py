@@ -24,6 +24,12 @@ from importers.sources import Importer, Progress, Source, find_sources
 from importers.store import Store
 from importers.times import Clock, clock_of_offset, machine_clock
 
+SMALL = 1 << 24
+"""Below this many bytes, starting other processes takes longer than it saves."""
+
+MOST_JOBS = 4
+"""More processes read faster than this one writes."""
+
 
 class NothingToImport(Exception):
     """No path holds anything that an importer knows; the message says what was looked for."""
@@ -61,7 +67,7 @@ def import_paths(
     *,
     clock: Clock | None = None,
     importer: str | None = None,
-    jobs: int = 1,
+    jobs: int | None = None,
     progress: Callable[[int], object] = lambda size: None,
     started: Callable[[int], object] = lambda size: None,
     finish: Callable[[sqlite3.Connection], object] = lambda conn: None,
@@ -69,6 +75,7 @@ def import_paths(
     """Import every log under the paths into a database: all of them or, on an error, none.
 
     ``clock`` reads local times of runs whose own log does not show their zone; by default that is this machine's.
+    ``jobs`` is how many processes read; by default one, or for much to read one for each processor.
     ``started`` is told how many bytes will be read, ``progress`` of each piece. ``finish`` gets the connection before
     the commit.
 
@@ -82,7 +89,10 @@ def import_paths(
     if not sources:
         raise NothingToImport(_nothing(paths, chosen, summary.skipped))
     sources = [replace(source, clock=_clock(source, clock)) for source in _with_known_clocks(sources, database)]
-    started(sum(_size(source) for source in sources))
+    size = sum(_size(source) for source in sources)
+    started(size)
+    if jobs is None:
+        jobs = min(os.cpu_count() or 1, MOST_JOBS) if size > SMALL else 1
     with _no_cycle_collection(), open_store(database) as store:
         for found in _read_all(sources, jobs, progress):
             _store(store, found, summary)

@@ -1,0 +1,81 @@
+"""The command ``dnpc`` on a terminal and off it."""
+
+import os
+import pty
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from importers.cli import main
+from tests.runs import DATA
+
+COMMAND = [sys.executable, "-m", "importers.cli"]
+
+
+def on_a_terminal(arguments: list[str]) -> str:
+    """Run ``dnpc`` with its output on a pseudo terminal, and return what was shown."""
+    ours, its = pty.openpty()
+    with subprocess.Popen([*COMMAND, *arguments], stdin=its, stdout=its, stderr=its, close_fds=True):
+        os.close(its)
+        shown = b""
+        while True:
+            try:
+                piece = os.read(ours, 4096)
+            except OSError:  # so Linux says that the other end is closed
+                break
+            if not piece:
+                break
+            shown += piece
+    os.close(ours)
+    return shown.decode()
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_progress_bar_on_a_terminal_reaches_the_end(tmp_path: Path, jobs: str) -> None:
+    shown = on_a_terminal(["import", str(DATA / "runinfo"), "--db", str(tmp_path / "db"), "--jobs", jobs])
+    assert "Importing  [" in shown and "100%" in shown
+    assert "has 3 runs" in shown
+
+
+def test_quiet(tmp_path: Path) -> None:
+    assert on_a_terminal(["import", str(DATA / "runinfo"), "--db", str(tmp_path / "db"), "--quiet"]) == ""
+
+
+def test_summary_is_what_the_database_says(tmp_path: Path) -> None:
+    database = tmp_path / "db"
+    result = CliRunner().invoke(main, ["import", str(DATA / "runinfo"), "--db", str(database)])
+    assert result.exit_code == 0
+    shown = {line.split()[0]: line.replace(",", "").split() for line in result.output.splitlines()[1:-1]}
+    with closing(sqlite3.connect(database)) as conn:
+        rows = conn.execute(
+            """SELECT path, records, sources.events, unmatched,
+                      (SELECT coalesce(sum(made), 0) FROM joins WHERE source = sources.id),
+                      (SELECT coalesce(sum(missing), 0) FROM joins WHERE source = sources.id)
+               FROM sources"""
+        ).fetchall()
+    assert len(rows) == len(shown) == 18
+    for path, *figures in rows:
+        words = [str(figure) for figure in figures]
+        assert any(shown[path][i : i + 5] == words for i in range(len(shown[path]))), path
+    again = CliRunner().invoke(main, ["sources", "--db", str(database)])
+    assert again.exit_code == 0
+    assert again.output.splitlines() == result.output.splitlines()[:-1]
+
+
+def test_sources_of_no_database(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["sources", "--db", str(tmp_path / "none")])
+    assert result.exit_code == 1 and "dnpc import" in result.output
+    (tmp_path / "text").write_text("no database")
+    result = CliRunner().invoke(main, ["sources", "--db", str(tmp_path / "text")])
+    assert result.exit_code == 1 and "is no dnpc database" in result.output
+
+
+def test_every_command_has_help() -> None:
+    for name, command in main.commands.items():
+        result = CliRunner().invoke(main, [name, "--help"])
+        assert result.exit_code == 0 and command.help
