@@ -21,7 +21,7 @@ from importers.formats import FORMATS
 from importers.rows import Batch
 from importers.runs import read_run
 from importers.sources import Importer, Progress, Source, find_sources
-from importers.store import Store
+from importers.store import Store, clock_text
 from importers.times import Clock, clock_of_offset, machine_clock
 
 SMALL = 1 << 24
@@ -106,10 +106,13 @@ def import_paths(
 
 def _store(store: Store, found: ReadSource, summary: Summary) -> None:
     known = store.known(found.source)
-    if found.error is None and known is not None and store.is_same(found.source, found.batch, found.fingerprint):
-        summary.unchanged.append(found.source)
-    elif known is not None and known[1] > found.size:
+    if known is not None and found.error is not None:
+        why = f"it can not be read now ({found.error}); what was imported from it before stays"
+        summary.skipped.append((found.source.path, why))
+    elif known is not None and known.size > found.size:
         summary.skipped.append((found.source.path, "a longer state of this log has been imported before"))
+    elif known is not None and (known.fingerprint, known.clock) == (found.fingerprint, clock_text(found.batch)):
+        summary.unchanged.append(found.source)
     else:
         store.add(found.source, found.batch, found.size, found.fingerprint)
         summary.read.append(found)

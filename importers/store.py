@@ -8,12 +8,20 @@ import time
 from collections.abc import Iterator
 from itertools import groupby, repeat
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from importers import schema
 from importers.rows import Batch
 from importers.sources import Source
 from importers.times import Clock, clock_of_name, clock_of_offset
+
+
+class Known(NamedTuple):
+    """A source as it was imported: ``size`` in bytes, ``clock`` as ``clock_text`` gives it."""
+
+    fingerprint: str
+    size: int
+    clock: str
 
 
 class Store:
@@ -37,15 +45,10 @@ class Store:
         self._stale_bounds: set[int] = set()
         self._attributes: dict[int, dict[str, Any]] = {}
 
-    def known(self, source: Source) -> tuple[str, int] | None:
-        """Return fingerprint and size of a source as imported before, or None."""
-        row = self.conn.execute("SELECT fingerprint, size FROM sources WHERE key = ?", [source.key]).fetchone()
-        return (row[0], row[1]) if row else None
-
-    def is_same(self, source: Source, batch: Batch, fingerprint: str) -> bool:
-        """Tell whether a source gave its rows before, from the same content, by the same clocks."""
-        found = self.conn.execute("SELECT fingerprint, clock FROM sources WHERE key = ?", [source.key])
-        return bool(found.fetchone() == (fingerprint, _clock_text(batch)))
+    def known(self, source: Source) -> Known | None:
+        """Return what a source was when it was imported before, or None."""
+        row = self.conn.execute("SELECT fingerprint, size, clock FROM sources WHERE key = ?", [source.key]).fetchone()
+        return Known(*row) if row else None
 
     def drop_run(self, key: str) -> None:
         """Drop a run that stood for another before its run id was known. Its logs are read again as that run's."""
@@ -87,7 +90,7 @@ class Store:
         """Add the rows of one source. Rows that are there already stay as they are."""
         if source.run.run_id is not None and source.run.stand_in:
             self.drop_run(source.run.stand_in)
-        for key in dict.fromkeys([source.run.key, *batch.span_runs] if not batch.run_clocks else batch.span_runs):
+        for key in dict.fromkeys(batch.span_runs):
             self._load(key)
         for key, name in batch.run_names.items():
             self.run(key, name)
@@ -122,7 +125,7 @@ class Store:
     def _forget_other_clock(self, source: Source, batch: Batch) -> None:
         """Drop the times of a source that was read by another clock before."""
         row = self.conn.execute("SELECT id, clock FROM sources WHERE key = ?", [source.key]).fetchone()
-        if row is None or row[1] == _clock_text(batch):
+        if row is None or row[1] == clock_text(batch):
             return
         self.conn.execute("DELETE FROM events WHERE source = ?", [row[0]])
         self.conn.execute("DELETE FROM samples WHERE source = ?", [row[0]])
@@ -146,7 +149,7 @@ class Store:
             "unmatched": sum(found.times for found in batch.unmatched.values()),
             "first_time": min(times, default=None),
             "last_time": max(times, default=None),
-            "clock": _clock_text(batch),
+            "clock": clock_text(batch),
             "imported_at": time.time(),
         }
         names, marks = ", ".join(row), ", ".join(f":{name}" for name in row)
@@ -299,7 +302,8 @@ def _time_columns(conn: sqlite3.Connection) -> Iterator[tuple[str, list[str]]]:
         yield table, [c for c in times if not c.startswith("psutil_")]
 
 
-def _clock_text(batch: Batch) -> str:
+def clock_text(batch: Batch) -> str:
+    """Say how the times of a source were read as UTC: 'UTC-06:00 (log)' or 'epoch seconds'."""
     clocks = {f"{clock.name} ({clock.evidence})" for clock in batch.run_clocks.values()}
     return ", ".join(sorted(clocks)) or "epoch seconds"
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from importers import parsl_log
 from importers.times import clock_of_name
 from tests.imports import (
     copied,
@@ -368,3 +369,16 @@ def test_a_run_log_that_had_no_run_id_yet(once: dict[str, Path], database: Path,
     import_logs(database, folder)
     import_logs(database, DATA / name)
     same(database, once[name])
+
+
+def test_a_log_that_can_not_be_read_any_more(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import_logs(database, DATA / "two-htex")
+    before = every_row(database)
+
+    def fail(*_: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(parsl_log, "read", fail)
+    summary = import_logs(database, DATA / "two-htex")
+    assert [path.name for path, why in summary.skipped if "Permission denied" in why] == ["parsl.log"]
+    assert every_row(database) == before
