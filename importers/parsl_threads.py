@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from typing import Any
+from typing import Any, NamedTuple
 
 from importers.logfile import Block, json_record
 from importers.rows import storable
@@ -42,17 +42,14 @@ _RUN_NAMED = re.compile(r"Workflow (?:startup|shutdown) information: .*'run_id':
 _KERNEL_THREADS = ("HTEX-Result-Queue-Thread", "WorkQueue-collector-thread", "TaskVine")
 
 
-class _Line:
-    """A record's offset, thread, message, and the run it names itself, if any."""
+class _Line(NamedTuple):
+    """A record: where it starts, its thread's name and number, its message, and the run it names itself, if any."""
 
-    def __init__(self, offset: int, name: str, thread: str, message: str, run: str | None) -> None:
-        self.offset, self.name, self.thread, self.message, self.run = (
-            offset,
-            name,
-            thread,
-            message,
-            run,
-        )
+    offset: int
+    name: str
+    thread: str
+    message: str
+    run: str | None
 
 
 class Threads:
@@ -60,6 +57,7 @@ class Threads:
 
     def __init__(self, own_run: str) -> None:
         self.own_run = self._latest = own_run
+        self._began: set[str] = set()
         self._labels_added: set[bytes] = set()
         self._same_labels = False
         self.run_at: dict[int, str] | None = None
@@ -69,22 +67,25 @@ class Threads:
 
     def read(self, block: Block, is_json: bool) -> None:
         """Learn from a block. Cheap until a second run id turns up."""
-        if self.run_at is None and not self._is_shared(block.data):
+        if not self._is_shared(block.data) and self.run_at is None:
             return
         lines = list(_json_lines(block) if is_json else _text_lines(block))
+        now = dict(self._now)
         for line in lines:
             self._learn_labels(line)
+        # What each thread was doing where the block begins: the lines are gone through once more.
+        self._now = now
         for line in lines:
             if (match := _LAUNCHED.match(line.message)) and (run := self._of_label(match[1])) is not None:
                 self._serves[line.thread] = run
             elif line.run and line.name.startswith("Task-Launch"):
-                self._serves[line.thread] = line.run
+                self._serves[line.thread] = self._begun(line.run)
         self.run_at = self.run_at or {}
         ending: dict[str, str] = {}
         for line in reversed(lines):
             # What a kernel logs while it shuts down comes before the line that names it.
             if match := _RUN_NAMED.match(line.message):
-                ending[line.thread] = match[1]
+                ending[line.thread] = self._begun(match[1])
             elif line.thread in ending:
                 if line.message.startswith(("DFK cleanup initiated", "Marking block ")):
                     self.run_at[line.offset] = ending[line.thread]
@@ -96,7 +97,7 @@ class Threads:
 
     def _is_shared(self, data: bytes) -> bool:
         """Tell whether the log holds records of more than one run, from a few searches of a block."""
-        ids = {match.decode("utf-8", "replace") for match in re.findall(rb"Run id is: ([^\s\"]+)", data)}
+        self._began |= {run.decode("utf-8", "replace") for run in re.findall(rb"Run id is: ([^\s\"]+)", data)}
         self._labels_added |= set(re.findall(rb"Adding executor (\S+) of type ", data))
         # The log of a kernel that started later begins there, and so lacks the other's first lines. Counting is
         # faster than matching each launch.
@@ -108,7 +109,7 @@ class Threads:
         )
         foreign = bool(self._labels_added) and own < launches
         twice = any(data.count(text) > 1 for text in _ONCE)
-        others = bool(ids - {self.own_run})
+        others = bool(self._began - {self.own_run})
         # Records come twice, yet every executor and run id is this run's: the other run's labels are the same.
         self._same_labels = self._same_labels or (twice and not foreign and not others)
         return others or foreign or twice
@@ -128,6 +129,10 @@ class Threads:
         runs = (self._labels.get(label) or {OTHER}) | ({OTHER} if self._same_labels else set())
         return next(iter(runs)) if len(runs) == 1 else None
 
+    def _begun(self, run: str) -> str:
+        """Return a run that a line names; OTHER if it began before this log, which then has only part of it."""
+        return run if run in self._began else OTHER
+
     def _follow(self, line: _Line) -> str | None:
         """Return the run of a line, knowing those above it."""
         if line.message.startswith(_START):
@@ -139,11 +144,12 @@ class Threads:
             self._now[line.thread] = self._latest
             return self._latest
         if line.run:
+            named = self._begun(line.run)
             if not line.name.startswith("Task-Launch"):
-                self._now[line.thread] = line.run
-            return line.run
+                self._now[line.thread] = named
+            return named
         if match := _RUN_NAMED.match(line.message):
-            return match[1]
+            return self._begun(match[1])
         for pattern in (_WILL_BE_SENT, _SCALING, _SCALING_IN, _LAUNCHED):
             if match := pattern.match(line.message):
                 run = self._of_label(match[1])
