@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from importers.cli import create_views
 from importers.keys import surrogate_key
 from importers.times import clock_of_name
 from tests import runs
@@ -588,3 +589,26 @@ def test_known_counts_of_the_whole_runs(
                        WHERE t.name LIKE 'parsl.executor.htex.%.task' AND began IS NOT NULL
                        GROUP BY try HAVING count(*) = 3)"""
         assert count(whole) == joined
+
+
+def test_resource_sample_has_each_number_of_monitoring(tmp_path: Path) -> None:
+    database = tmp_path / "dnpc.sqlite3"
+    import_logs(database, DATA / "runinfo", finish=create_views)
+    with closing(sqlite3.connect(DATA / "runinfo" / "monitoring.db")) as conn:
+        columns = [row[1] for row in conn.execute("PRAGMA table_info(resource)")]
+        numbers = [
+            name
+            for name in columns
+            if name.startswith("psutil_process_") and name not in ("psutil_process_pid", "psutil_process_status")
+        ]
+        wanted = Counter(
+            (name, value)
+            for row in conn.execute(f"SELECT {', '.join(numbers)} FROM resource")
+            for name, value in zip(numbers, row, strict=True)
+            if value is not None
+        )
+    with closing(sqlite3.connect(database)) as conn:
+        found = Counter(conn.execute("SELECT metric, value FROM resource_sample").fetchall())
+        strays = "SELECT count(*) FROM resource_sample WHERE uuid NOT IN (SELECT uuid FROM spans)"
+        assert conn.execute(strays).fetchone() == (0,)
+    assert found == wanted
