@@ -116,7 +116,7 @@ def durations(
     ax.set_ylabel("duration (s)")
     text = drawn.note
     if rows.has("of_spans") and rows.rows:
-        text += f", of {rows.column('of_spans')[0]:,} spans"
+        text += f", of {rows.column('of_spans')[0]} spans"
     note(ax, text)
     return ax
 

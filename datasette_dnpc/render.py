@@ -100,7 +100,12 @@ def _renderer(extension: str, content_type: str) -> dict[str, Any]:
         data = Table(tuple(columns), [[_plain(row[name]) for name in columns] for row in rows])
         ours = queries().get(query_name or "")
         title = ours.title if ours else query_name or table or database
-        body = await asyncio.to_thread(draw, kind, data, title, extension, truncated)
+        title = ", ".join([title, *data.constant("span_type", "root_type", "start_event", "end_event", "run_name")])
+        try:
+            body = await asyncio.to_thread(draw, kind, data, title, extension, truncated)
+        except (ValueError, OverflowError, FloatingPointError) as error:
+            # Numbers near the largest there are: matplotlib finds no axis for them.
+            raise BadRequest(f"These rows can not be drawn: {error}") from None
         return Response(body, content_type=content_type, headers=HEADERS)
 
     handler: Callable[..., Awaitable[Any]] = render

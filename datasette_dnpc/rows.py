@@ -34,6 +34,11 @@ class Table:
         index = self.columns.index(name)
         return [row[index] for row in self.rows]
 
+    def constant(self, *names: str) -> list[str]:
+        """Return the values of those columns which are there and have the same value in every row."""
+        found = (set(map(str, self.column(name))) for name in names if self.has(name))
+        return [value for values in found if len(values) == 1 for value in values]
+
     def has(self, *names: str) -> bool:
         """Tell whether all these columns are there."""
         return set(names) <= set(self.columns)
@@ -94,6 +99,8 @@ def _select(conn: sqlite3.Connection, sql: str | None, params: Mapping[str, Any]
     values = dict(params or {})
     if sql in queries():
         query = queries()[sql]
+        if unknown := values.keys() - query.params.keys():
+            raise ValueError(f"{sql} has no parameter {', '.join(sorted(unknown))}; it has {', '.join(query.params)}")
         values = {name: values.get(name, "") for name in query.params}
         sql = query.sql
     register(conn)

@@ -28,24 +28,26 @@ def adopt(sources: list[Source]) -> list[Source]:
     if not orphans:
         return sources
     runs = _runs_of_managers(sources)
-    found: dict[str, Run] = {}
-    for source in sources:
-        for manager in sorted(_managers(source) & runs.keys()) if source.run.key in orphans else ():
-            # The whole directory goes with it: its other logs are of the same run.
-            found.setdefault(
-                source.run.key, replace(runs[manager], directory=source.run.directory, stand_in=source.run.key)
-            )
-    return [replace(source, run=found.get(source.run.key, source.run)) for source in sources]
+    return [_adopted(source, runs) if source.run.key in orphans else source for source in sources]
+
+
+def _adopted(source: Source, runs: dict[str, Run]) -> Source:
+    """Give a source to the run of its managers. Logs of several runs may lie in one folder."""
+    found = {runs[manager].key: runs[manager] for manager in _managers(source) if manager in runs}
+    if len(found) != 1:
+        return source
+    (run,) = found.values()
+    return replace(source, run=replace(run, directory=source.run.directory, stand_in=source.run.key))
 
 
 def _runs_of_managers(sources: list[Source]) -> dict[str, Run]:
     """Return the run of each manager that a run's interchange log or a monitoring.db names."""
+    known = {source.run.key: source.run for source in sources if source.run.run_id is not None}
     runs: dict[str, Run] = {}
     for source in sources:
         if source.importer == "parsl_monitoring":
-            runs |= {manager: Run(run, run, None, "") for manager, run in _nodes(source.path)}
-    for source in sources:
-        if source.run.run_id is not None:
+            runs |= {manager: known.get(run, Run(run, run, None, "")) for manager, run in _nodes(source.path)}
+        elif source.run.run_id is not None:
             runs |= dict.fromkeys(_managers(source), source.run)
     return runs
 
@@ -60,7 +62,9 @@ def _managers(source: Source) -> set[str]:
 def _nodes(monitoring_db: Path) -> list[tuple[str, str]]:
     try:
         with closing(sqlite3.connect(f"{monitoring_db.absolute().as_uri()}?mode=ro", uri=True)) as conn:
-            return conn.execute("SELECT DISTINCT uid, run_id FROM node ORDER BY run_id").fetchall()
+            return conn.execute(
+                "SELECT DISTINCT uid, run_id FROM node WHERE run_id IS NOT NULL ORDER BY run_id"
+            ).fetchall()
     except sqlite3.Error:
         return []  # its importer reports what is wrong with it
 

@@ -119,7 +119,7 @@ def _advice(path: Path, error: sqlite3.Error) -> str:
     text = str(error)
     if "locked" in text:
         return f"{path} is locked by another program. Wait for it to end, or choose another place with --db"
-    if "not a database" in text or "malformed" in text:
+    if "not a database" in text or "disk image is malformed" in text:
         return f"{path} is no SQLite database. Choose another place with --db"
     if "readonly" in text or "unable to open" in text:
         return f"{path} can not be written: {text}. Choose another place with --db"

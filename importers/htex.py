@@ -198,8 +198,6 @@ def read(source: Source, batch: Batch, progress: Progress) -> str:
     for block in blocks(source.path, fingerprint, batch, progress):
         if not batch.format:
             batch.format = dialect(block)
-            if batch.format == "text local":
-                batch.clock = batch.run_clocks[source.run.key] = source.clock
         for group in by_literal(patterns):
             for hit in hits(block, group, source.clock, batch):
                 appliers[hit.pattern](hit)

@@ -107,7 +107,7 @@ def _text_hits(block: Block, patterns: Sequence[Pattern], clock: Clock, batch: B
             message = data.find(b": ", line, position + 2) + 2
             time = _epoch(data, line)
         else:
-            message, time = _local_prefix(data, line, position, clock)
+            message, time = _local_prefix(data, line, position, clock, batch)
         if time is not None and message > 1:
             for pattern, match_at in matchers:
                 if match := match_at(data, message):
@@ -128,7 +128,7 @@ def _epoch(data: bytes, line: int) -> float | None:
         return float(match[0]) if match else None
 
 
-def _local_prefix(data: bytes, line: int, position: int, clock: Clock) -> tuple[int, float | None]:
+def _local_prefix(data: bytes, line: int, position: int, clock: Clock, batch: Batch) -> tuple[int, float | None]:
     """Return where the message starts, and its time, in the dialect that has local time only."""
     if (match := _LOCAL.match(data, line)) is None:
         if (match := _EPOCH.match(data, line)) is None:
@@ -137,6 +137,7 @@ def _local_prefix(data: bytes, line: int, position: int, clock: Clock) -> tuple[
     naive = naive_seconds(f"{match[1].decode()}.{match[2].decode()}")
     if naive is None:
         return 0, None
+    batch.run_clocks.setdefault(batch.run, clock)
     return data.find(b"]  ", line, position + 3) + 3, clock.utc(naive)
 
 

@@ -146,6 +146,7 @@ TABLES = {
         "run_id, id",
         NODE,
         ("uid",),
+        ("id",),
     ),
     "block": Table(
         ("executor_label", "block_id", "timestamp", "job_id", "status"),

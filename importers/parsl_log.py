@@ -22,6 +22,7 @@ from importers.pattern import Hit, Pattern, by_literal
 from importers.rows import Batch, storable
 from importers.runs import RUN_LOGS, read_run, run_name
 from importers.sources import Progress, Source
+from importers.times import EPOCH
 
 NAME = "parsl_log"
 
@@ -125,7 +126,7 @@ def _info(reader: Reader, hit: Hit, run: str) -> None:
             **{str(k): v for k, v in info.items() if isinstance(v, str | int | float)},
         )
         if "workflow_name" in info:
-            reader.batch.run_names[run] = run_name(info["workflow_name"], info.get("rundir"))
+            reader.batch.run_names[run] = run_name(info["workflow_name"], info.get("rundir"), run)
 
 
 def _startup(reader: Reader, hit: Hit, run: str) -> None:
@@ -342,7 +343,7 @@ def read(source: Source, batch: Batch, progress: Progress) -> str:
 
 
 def _read_piece(block: Block, batch: Batch, groups: list[list[Pattern]], threads: Threads, reader: Reader) -> None:
-    found = (hit for group in groups for hit in hits(block, group, batch.clock, batch))
+    found = (hit for group in groups for hit in hits(block, group, EPOCH, batch))
     for hit in sorted(found, key=itemgetter(0)):
         run = threads.run_of(hit.offset)
         if run:

@@ -83,10 +83,13 @@ def clocks_beside(path: Path) -> dict[str, Clock]:
 def read(source: Source, batch: Batch, progress: Progress) -> str:
     """Read every table that is there."""
     fingerprint = hashlib.sha1(usedforsecurity=False)
-    with source.path.open("rb") as file:
-        while chunk := file.read(1 << 22):
-            fingerprint.update(chunk)
-            progress(len(chunk))
+    # Rows that a run has just written may still be in the write-ahead log beside it.
+    log = source.path.with_name(f"{source.path.name}-wal")
+    for path in (source.path, *([log] if log.is_file() else [])):
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 22):
+                fingerprint.update(chunk)
+                progress(len(chunk))
     try:
         with closing(_open(source.path)) as conn:
             names = _table_names(conn)
@@ -156,6 +159,9 @@ class _Reader:
         order = ", ".join(column for column in table.order.split(", ") if column in present)
         for rowid, *values in conn.execute(f'SELECT rowid, {columns} FROM "{name}" ORDER BY {order}'):
             row: Row = missing | dict(zip(wanted, values, strict=True))
+            if row["run_id"] is None:
+                self.batch.reject(f"{name} without run_id", rowid, json.dumps(row, default=str))
+                continue
             run = row["run_id"] = str(row["run_id"])
             clock = self._clock(run)
             for column in table.times:
@@ -190,7 +196,7 @@ class _Reader:
         self._event(span, row["time_began"], "began", rowid)
         self._event(span, row["time_completed"], "completed", rowid)
         self.batch.annotate(span, **{name: row[name] for name in TABLES["workflow"].columns if "time" not in name})
-        self.batch.run_names[row["run_id"]] = run_name(row["workflow_name"], row["rundir"])
+        self.batch.run_names[row["run_id"]] = run_name(row["workflow_name"], row["rundir"], row["run_id"])
 
     def _task(self, span: int, row: Row, rowid: int) -> None:
         run = row["run_id"]

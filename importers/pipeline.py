@@ -7,8 +7,10 @@ import os
 import sqlite3
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,7 +18,7 @@ from pathlib import Path
 
 from importers import links, sequences
 from importers.adoption import adopt
-from importers.database import open_store
+from importers.database import StoreError, open_store
 from importers.formats import FORMATS
 from importers.rows import Batch
 from importers.runs import read_run
@@ -48,12 +50,16 @@ class ReadSource:
 
 @dataclass
 class Summary:
-    """What an import did. ``skipped`` holds paths left out, and why."""
+    """What an import did.
+
+    ``skipped`` holds paths left out, and why; ``unknown`` counts names of files that no importer takes.
+    """
 
     database: Path
     read: list[ReadSource] = field(default_factory=list)
     unchanged: list[Source] = field(default_factory=list)
     skipped: list[tuple[Path, str]] = field(default_factory=list)
+    unknown: Counter[str] = field(default_factory=Counter)
 
     @property
     def understood(self) -> bool:
@@ -85,7 +91,7 @@ def import_paths(
     clock = clock or machine_clock()
     chosen = [FORMATS[importer]] if importer else list(FORMATS.values())
     read_run.cache_clear()
-    sources = adopt(find_sources(paths, chosen, summary.skipped))
+    sources = adopt(find_sources(paths, chosen, summary.skipped, summary.unknown))
     if not sources:
         raise NothingToImport(_nothing(paths, chosen, summary.skipped))
     sources = [replace(source, clock=_clock(source, clock)) for source in _with_known_clocks(sources, database)]
@@ -187,7 +193,12 @@ def _read_all(sources: list[Source], jobs: int, progress: Callable[[int], object
                 read[mine[0]] = read_source(sources[mine[0]], progress)
                 mine.pop(0)
             if i in futures:
-                read[i] = futures.pop(i).result()
+                try:
+                    read[i] = futures.pop(i).result()
+                except BrokenProcessPool:
+                    raise StoreError(
+                        "A reading process was ended from outside, perhaps for want of memory: try with --jobs 1"
+                    ) from None
                 progress(read[i].size)
             yield read.pop(i)
 

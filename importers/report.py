@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from importers.pipeline import Summary
 
+NAMED = 6
+"""Names of unknown files that the summary lists, the most frequent first."""
+
 _COLUMNS = (
+    "run",
     "source",
     "dialect",
     "records",
@@ -28,6 +32,10 @@ def summary_text(conn: sqlite3.Connection, summary: Summary) -> str:
     if summary.unchanged:
         lines.append(f"{len(summary.unchanged)} sources are unchanged since they were imported.")
     lines += [f"Left out: {_plain(str(path))}: {why}." for path, why in summary.skipped]
+    if summary.unknown:
+        names = [_plain(f"{name} ({count})") for name, count in summary.unknown.most_common(NAMED)]
+        more = f" and {len(summary.unknown) - NAMED} more names" if len(summary.unknown) > NAMED else ""
+        lines.append(f"{summary.unknown.total()} other files, of no format that is read: {', '.join(names)}{more}.")
     runs, spans, events = conn.execute(
         "SELECT (SELECT count(*) FROM runs), (SELECT count(*) FROM spans), (SELECT count(*) FROM events)"
     ).fetchone()
@@ -38,25 +46,25 @@ def summary_text(conn: sqlite3.Connection, summary: Summary) -> str:
 def report_rows(conn: sqlite3.Connection, keys: Sequence[str] | None = None) -> Iterator[str]:
     """Yield the lines of the report: of the sources with these keys, or of all."""
     rows = conn.execute(
-        """SELECT sources.key, path, format, records, events, unmatched,
+        """SELECT sources.key, coalesce(runs.name, ''), path, format, records, events, unmatched,
                   coalesce(sum(joins.made), 0), coalesce(sum(joins.missing), 0), clock
-           FROM sources LEFT JOIN joins ON joins.source = sources.id
-           GROUP BY sources.id ORDER BY path"""
+           FROM sources LEFT JOIN joins ON joins.source = sources.id LEFT JOIN runs ON runs.id = sources.run
+           GROUP BY sources.id ORDER BY 2, path"""
     ).fetchall()
     chosen = [row[1:] for row in rows if keys is None or row[0] in keys]
     yield from _table(_COLUMNS, chosen)
-    for path, reason, count, text in conn.execute(
-        """SELECT path, reason, sum(count), min(text) FROM unmatched JOIN sources ON sources.id = unmatched.source
-           GROUP BY path, reason ORDER BY path, reason"""
+    for key, path, reason, count, text in conn.execute(
+        """SELECT sources.key, path, reason, sum(count), min(text) FROM unmatched
+           JOIN sources ON sources.id = unmatched.source GROUP BY sources.id, reason ORDER BY path, reason"""
     ):
-        if keys is None or path in {row[0] for row in chosen}:
+        if keys is None or key in keys:
             yield f"Not understood in {_plain(path)}: {reason}, {count} times, first: {_plain(text[:100])}"
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
     cells = [list(columns)] + [[_plain(f"{v:,}" if isinstance(v, int) else str(v)) for v in row] for row in rows]
     widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
-    numeric = {i for i, name in enumerate(columns) if name in _COLUMNS[2:7]}
+    numeric = {i for i, name in enumerate(columns) if name in _COLUMNS[3:8]}
     for row in cells:
         padded = [text.rjust(widths[i]) if i in numeric else text.ljust(widths[i]) for i, text in enumerate(row)]
         yield "  ".join(padded).rstrip()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from array import array
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from importers.keys import KeyPrefix, surrogate_key
-from importers.times import EPOCH, Clock
+from importers.times import Clock
 
 TEXT_KEPT = 500
 """How much of an unmatched record is kept, in characters."""
@@ -19,6 +20,17 @@ _VARIABLE = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,}(?:-[0-9a-f]+)*\b|\d+(?:\.\d+
 def storable(text: str) -> str:
     """Return text that SQLite can keep: file names and escapes may hold what is no character (lone surrogates)."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _jsonable(value: Any) -> Any:
+    """Return an attribute's value as JSON can hold it: infinities and very large integers become text."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, int) and abs(value) >= 1 << 63:
+        return hex(value)[:TEXT_KEPT]
+    return value
 
 
 class Unmatched(NamedTuple):
@@ -44,7 +56,6 @@ class Batch:
 
     run: str
     format: str = ""
-    clock: Clock = EPOCH
     records: int = 0
     # Spans: parallel lists, in order of first mention.
     span_runs: list[str] = field(default_factory=list)
@@ -85,11 +96,7 @@ class Batch:
 
     def annotate(self, span: int, **values: Any) -> None:
         """Set attributes of a span; None says nothing."""
-        kept = {
-            name: storable(value) if isinstance(value, str) else value
-            for name, value in values.items()
-            if value is not None
-        }
+        kept = {storable(name): _jsonable(value) for name, value in values.items() if value is not None}
         if kept:
             self.attributes.setdefault(span, {}).update(kept)
 

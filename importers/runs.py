@@ -98,11 +98,16 @@ def _stand_in(directory: Path) -> str:
         if path.is_file():
             # A log's first line holds a time and a process, and stays as the log grows.
             with path.open("rb") as file:
-                return surrogate_key("run without id", file.readline(4096))
+                line = file.readline(4096)
+            if line.endswith(b"\n") and line.strip():
+                return surrogate_key("run without id", line)
     return surrogate_key("run without id", directory.name)
 
 
-def run_name(workflow_name: object, directory: object) -> str:
-    """Name a run for people by its script and the number of its directory: 'run_htex.py 000'."""
+def run_name(workflow_name: object, directory: object, key: str) -> str:
+    """Name a run for people by its script, the number of its directory, and its id: 'run_htex.py 000 (2cf25028)'.
+
+    Script and number alone would be those of many runs.
+    """
     number = str(directory or "").rstrip("/").rsplit("/", 1)[-1]
-    return storable(f"{workflow_name or ''} {number}".strip())
+    return storable(" ".join(part for part in (str(workflow_name or ""), number, f"({key[:8]})") if part))

@@ -16,7 +16,7 @@ TABLES = """
 CREATE TABLE runs (
     id INTEGER PRIMARY KEY,
     key TEXT NOT NULL UNIQUE,      -- the run id, or what stands for it
-    name TEXT,                     -- for people: 'run_htex.py 000'
+    name TEXT,                     -- for people: 'run_htex.py 000 (2cf25028)'
     utc_offset REAL                -- seconds east of UTC, as the run's own logs show it
 );
 

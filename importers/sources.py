@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from importers.keys import surrogate_key
-from importers.rows import Batch
+from importers.rows import Batch, storable
 from importers.runs import Run
 from importers.times import EPOCH, Clock
 
@@ -69,7 +70,11 @@ def files(path: Path, skipped: list[tuple[Path, str]]) -> Iterator[Path]:
         yield path
         return
     inside = path.resolve()
-    for folder, folders, names in os.walk(path):
+
+    def closed(error: OSError) -> None:
+        skipped.append((Path(error.filename), f"the folder can not be read: {error.strerror}"))
+
+    for folder, folders, names in os.walk(path, onerror=closed):
         folders.sort()
         for name in sorted(names) + [f for f in folders if Path(folder, f).is_symlink()]:
             file = Path(folder, name)
@@ -85,23 +90,29 @@ def files(path: Path, skipped: list[tuple[Path, str]]) -> Iterator[Path]:
                 yield file
 
 
-def find_sources(paths: Iterable[Path], importers: Iterable[Importer], skipped: list[tuple[Path, str]]) -> list[Source]:
+def find_sources(
+    paths: Iterable[Path], importers: Iterable[Importer], skipped: list[tuple[Path, str]], unknown: Counter[str]
+) -> list[Source]:
     """Find every source under the paths, in an order that does not depend on the paths.
 
     Where one source is found twice (a copy, an older state of a growing log), the larger is taken,
-    since logs only grow.
+    since logs only grow. ``unknown`` counts the names of the files that no importer takes, and files that can't be
+    read are noted in ``skipped``.
     """
     importers = list(importers)
     found: dict[str, Source] = {}
     for file in (file for path in paths for file in files(path, skipped)):
-        for importer in importers:
-            source = importer.find(file)
-            if source is None:
-                continue
-            other = found.get(source.key)
-            if other is None or _rank(source) > _rank(other):
-                found[source.key] = source
-            break
+        try:
+            source = next(filter(None, (importer.find(file) for importer in importers)), None)
+        except OSError as error:
+            skipped.append((file, f"it can not be read: {error.strerror}"))
+            continue
+        if source is None:
+            unknown[storable(file.name)] += 1
+            continue
+        other = found.get(source.key)
+        if other is None or _rank(source) > _rank(other):
+            found[source.key] = source
     return sorted(found.values(), key=lambda source: (source.run.key, source.name, source.key))
 
 

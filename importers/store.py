@@ -208,7 +208,7 @@ class Store:
             self.conn.executemany(
                 # A row of a run that went on since is replaced by its later state.
                 f"INSERT OR REPLACE INTO {name} ({names}) VALUES ({marks})",
-                ((batch.uuids[row[0]], *row[1:]) for row in rows if row[1] is not None),
+                ((batch.uuids[row[0]], *row[1:]) for row in rows),
             )
 
     def flush(self) -> None:
@@ -259,6 +259,15 @@ class Store:
                 "UPDATE clocks SET zone = ?, evidence = ? WHERE source = ? AND run = ?",
                 [new.name, new.evidence, source, run],
             )
+            self.conn.execute(
+                """UPDATE sources SET (first_time, last_time) =
+                       (SELECT min(time), max(time) FROM events WHERE source = sources.id),
+                   clock = (SELECT group_concat(clock, ', ') FROM (
+                       SELECT DISTINCT zone || ' (' || evidence || ')' AS clock FROM clocks
+                       WHERE source = sources.id ORDER BY 1))
+                   WHERE id = ?""",
+                [source],
+            )
             self.touched.add(run)
 
     def _rebound(self, run: int) -> None:
@@ -282,14 +291,11 @@ class Store:
         )
         self.conn.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", moved)
         self._rebound(run)
-        for table, columns in _time_columns(self.conn):
+        (importer,) = self.conn.execute("SELECT importer FROM sources WHERE id = ?", [source]).fetchone()
+        # Only a monitoring.db has given rows to these tables.
+        for table, columns in _time_columns(self.conn) if importer == "parsl_monitoring" else ():
             changes = ", ".join(f"{column} = moved({column})" for column in columns)
             self.conn.execute(f"UPDATE {table} SET {changes} WHERE run_id = ?", [run_key])
-        self.conn.execute(
-            """UPDATE sources SET clock = ?, first_time = moved(first_time), last_time = moved(last_time)
-               WHERE id = ?""",
-            [f"{new.name} ({new.evidence})", source],
-        )
 
 
 def _time_columns(conn: sqlite3.Connection) -> Iterator[tuple[str, list[str]]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Literal
@@ -31,12 +32,12 @@ class UnknownZone(ValueError):
 def naive_seconds(text: str) -> float | None:
     """Read ``2026-11-23 01:34:57.099051`` (fraction optional) as if it were UTC.
 
-    Returns seconds since 1970, or None where the text is no time.
+    Returns seconds since 1970, or None where the text is no time, or one with a zone, which no component writes.
     """
     try:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is not None:
-            return moment.timestamp()
+            return None
     except ValueError:
         moment_or_none = _lenient(text)
         if moment_or_none is None:
@@ -92,13 +93,9 @@ EPOCH = Clock()
 
 def machine_clock() -> Clock:
     """Return the clock of this machine's zone, by name, so that it means the same on another machine."""
-    names = [os.environ.get("TZ", "").removeprefix(":")]
-    names.append(os.path.realpath("/etc/localtime").partition("zoneinfo/")[2])
-    for name in filter(None, names):
-        try:
-            return Clock(ZoneInfo(name), "machine")
-        except (ValueError, OSError, KeyError):
-            continue
+    set_here = os.environ.get("TZ", "").removeprefix(":")
+    with suppress(ValueError, OSError, KeyError):
+        return Clock(ZoneInfo(set_here or os.path.realpath("/etc/localtime").partition("zoneinfo/")[2]), "machine")
     return Clock(timezone(timedelta(seconds=time.localtime().tm_gmtoff)), "machine")
 
 

@@ -53,3 +53,28 @@ def test_logs_that_nobody_names_have_a_run_of_their_own(folder: Path, tmp_path: 
     assert views(database) == views(moved)
     with closing(sqlite3.connect(database)) as conn:
         assert conn.execute("SELECT count(DISTINCT run) FROM spans").fetchone() == (1,)
+
+
+def test_runs_that_share_a_folder_for_worker_logs(tmp_path: Path) -> None:
+    """Two runs with one worker_logdir_root and one executor label."""
+    whole, apart = tmp_path / "whole.sqlite3", tmp_path / "apart.sqlite3"
+    folder = Path(shutil.copytree(DATA / "runinfo", tmp_path / "runinfo"))
+    import_paths([folder], whole)
+    for run in ("000", "001"):
+        for block in sorted((folder / run / "htex_Local").glob("block-*")):
+            shutil.copytree(block, tmp_path / "scratch" / "htex_Local" / block.name, dirs_exist_ok=True)
+            shutil.rmtree(block)
+    import_paths([tmp_path / "scratch", folder], apart)
+    assert views(apart) == views(whole)
+
+
+def test_empty_logs_do_not_make_two_runs_one(tmp_path: Path) -> None:
+    for run in ("000", "001"):
+        folder = Path(shutil.copytree(DATA / "runinfo" / run / "htex_Local", tmp_path / "runinfo" / run / "htex_Local"))
+        (folder.parent / "parsl.log").touch()
+    database = tmp_path / "dnpc.sqlite3"
+    import_paths([tmp_path / "runinfo"], database)
+    with closing(sqlite3.connect(database)) as conn:
+        assert conn.execute("SELECT count(DISTINCT run) FROM spans").fetchone() == (2,)
+        # Five HTEX logs of each, and two empty ones.
+        assert conn.execute("SELECT count(*) FROM sources").fetchone() == (16,)

@@ -390,7 +390,7 @@ def small_logs() -> list[tuple[str, list[bytes]]]:
 
 def source_of(path: Path) -> Source:
     read_run.cache_clear()
-    (source,) = find_sources([path], FORMATS.values(), [])
+    (source,) = find_sources([path], FORMATS.values(), [], Counter())
     return source
 
 

@@ -382,3 +382,16 @@ def test_a_log_that_can_not_be_read_any_more(database: Path, monkeypatch: pytest
     summary = import_logs(database, DATA / "two-htex")
     assert [path.name for path, why in summary.skipped if "Permission denied" in why] == ["parsl.log"]
     assert every_row(database) == before
+
+
+def test_only_what_was_guessed_is_moved(database: Path, tmp_path: Path) -> None:
+    """Runs of one monitoring.db get their logs one by one: a run's times are moved once, the others' not."""
+    alone = copied(DATA / "runinfo", tmp_path / "alone")
+    for number in ("000", "001", "002"):
+        shutil.rmtree(alone / number)
+    import_logs(database, alone, clock=clock_of_name("America/New_York"))
+    other = tmp_path / "other.sqlite3"
+    import_logs(other, DATA / "runinfo")
+    for number in ("000", "001", "002"):
+        import_logs(database, DATA / "runinfo" / number)
+    same(database, other)

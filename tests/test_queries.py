@@ -158,8 +158,13 @@ def test_histogram_counts_every_span_once(conn: sqlite3.Connection) -> None:
 
 
 def test_histogram_of_equal_durations_is_one_bin(conn: sqlite3.Connection) -> None:
-    [row] = run(conn, "duration_histogram", span_type="parsl.executor.htex.manager")
-    assert (row["from_seconds"], row["to_seconds"], row["spans"]) == (0, 0, 4)
+    manager = "parsl.executor.htex.manager"
+    assert run(conn, "duration_histogram", span_type=manager) == []  # of one event each
+    conn.execute(
+        "UPDATE spans SET began = 1, ended = 3 WHERE type = (SELECT id FROM span_types WHERE name = ?)", [manager]
+    )
+    [row] = run(conn, "duration_histogram", span_type=manager)
+    assert (row["from_seconds"], row["to_seconds"], row["spans"]) == (2, 2, 4)
 
 
 def test_durations_are_between_the_events_asked_for(conn: sqlite3.Connection) -> None:

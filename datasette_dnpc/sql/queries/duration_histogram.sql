@@ -2,6 +2,7 @@
 @title Histogram of durations
 @description How many spans of a type take how long, from first to last event. Bins are even up to the
     99th percentile; the slowest per cent is one last bin, so that it does not flatten the others.
+    Spans with only one event, or none, have no duration and are left out.
 @param span_type a span type; empty: the first root type, or other type, whose spans have durations
 @param run key or name of a run; empty: all runs
 @param bins number of even bins, 2 to 500; empty: 40
@@ -19,7 +20,7 @@ with recursive durations as materialized (
             select id from span_types
             where name = coalesce(nullif(:span_type, ''), (select type from default_span_type))
         )
-        and began is not null
+        and ended > began
         and (
             nullif(:run, '') is null
             or run in (select id from runs where :run in (key, name))

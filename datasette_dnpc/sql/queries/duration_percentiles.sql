@@ -1,10 +1,11 @@
 /*
 @title Duration percentiles
-@description How long spans of each type take, from their first to their last event.
+@description How long spans of each type take, from their first to their last event. Spans with only one event, or
+    none, have no duration and are left out.
 @param span_type a span type; empty: all
 @param run key or name of a run; empty: all runs
 @column span_type span type
-@column spans spans that have events
+@column spans spans that have a duration
 @column mean seconds
 @column p50 seconds, median
 @column p95 seconds, 95th percentile
@@ -22,7 +23,7 @@ with measured as (
         max(spans.ended - spans.began) as max,
         sum(spans.ended - spans.began) as total
     from spans
-    where spans.began is not null
+    where spans.ended > spans.began
         and (
             nullif(:span_type, '') is null
             or spans.type = (select id from span_types where name = :span_type)

@@ -26,7 +26,7 @@ with slowest as (
             select id from span_types
             where name = coalesce(nullif(:span_type, ''), (select type from default_span_type))
         )
-        and began is not null
+        and ended > began
         and (
             nullif(:run, '') is null
             or run in (select id from runs where :run in (key, name))
@@ -38,7 +38,7 @@ select
     span_types.name as span_type,
     runs.key as run,
     slowest.key,
-    printf('%03d: %s', slowest.rank, slowest.key) as label,
+    printf('%03d: %s', slowest.rank, slowest.key) || coalesce(', ' || runs.name, '') as label,
     slowest.uuid,
     slowest.duration,
     duration_text(slowest.duration) as duration_text,

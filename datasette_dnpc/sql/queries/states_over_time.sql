@@ -3,7 +3,7 @@
 @description How many roots of a type are in each state. The state of a root is the latest event of it or of anything
     below it; it stays in the state of its last event. States beyond the most frequent are counted together.
 @param root_type a root type; empty: the one whose sequences hold most events
-@param run key or name of a run; empty: the run which is longest in these states
+@param run key or name of a run; empty: the run with most spans in these states, over its time
 @param states how many states to tell apart, the most frequent first; empty: 11
 @needs default_type run_began
 @column root_type span type of the roots
@@ -54,7 +54,8 @@ states as (
     select distinct state from counted
 ),
 times as (
-    select time, row_number() over (order by time) - 1 as number, count(*) over () as of_times
+    -- Counted from the last, so that the end of the run is there.
+    select time, row_number() over (order by time desc) - 1 as number, count(*) over () as of_times
     from (select distinct time from counted)
 ),
 -- Fewer times rather than fewer states, so that no more than 900 rows come out.
