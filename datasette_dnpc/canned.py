@@ -66,8 +66,9 @@ async def add_queries(datasette: Datasette) -> None:
         if not await is_dnpc(database):
             continue
         for name, query in queries().items():
-            # The user's own query of this name was stored before, and stays.
-            if await datasette.get_query(database.name, name) is None:
+            stored = await datasette.get_query(database.name, name)
+            # A user's own query of this name stays; what an earlier version of the plugin stored does not.
+            if stored is None or stored.source == "plugin":
                 await datasette.add_query(
                     database.name,
                     name,
@@ -75,4 +76,5 @@ async def add_queries(datasette: Datasette) -> None:
                     parameters=list(query.params),
                     is_trusted=True,
                     source="plugin",
+                    replace=True,
                 )

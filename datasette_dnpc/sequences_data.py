@@ -123,7 +123,7 @@ async def _stored(database: Database, choice: Choice, wanted: str) -> Sequences:
         {"root_type": choice.root_type["id"]},
     )
     kept = {row["id"]: row for row in sequences}
-    result = Sequences(live=False, of_variants=len(rows))
+    result = Sequences(live=False, of_variants=rows[0]["of_variants"] if rows else 0)
     for row in rows:
         if len(result.variants) >= MOST_VARIANTS and str(row["variant"]) != wanted:
             continue
@@ -133,6 +133,8 @@ async def _stored(database: Database, choice: Choice, wanted: str) -> Sequences:
     chosen = result.chosen = _pick(result.variants, wanted)
     if chosen is None:
         return result
+    if wanted and str(chosen.id) != wanted:
+        result.note = f"Variant {wanted} is not among the most common ones here: this is the most common"
     result.examples = await _rows(
         database,
         _SQL["examples"].sql,

@@ -34,7 +34,8 @@ class Source:
     @property
     def key(self) -> str:
         """The surrogate key of the source: the same file in a moved or renamed folder has the same."""
-        within = self.name.split("/", 1)[-1] if self.run.directory else self.name
+        # A file outside a run directory is what its content says it is, whatever its name.
+        within = self.name.split("/", 1)[-1] if self.run.directory else ""
         return surrogate_key("source", self.importer, self.run.key, within)
 
 
@@ -113,7 +114,18 @@ def find_sources(
         other = found.get(source.key)
         if other is None or _rank(source) > _rank(other):
             found[source.key] = source
+        if other is not None and not _is_same_file(other.path, file):
+            kept = found[source.key].path
+            left_out = file if kept == other.path else other.path
+            skipped.append((left_out, f"a copy or a shorter state of {kept}, which is imported"))
     return sorted(found.values(), key=lambda source: (source.run.key, source.name, source.key))
+
+
+def _is_same_file(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
 
 
 def _rank(source: Source) -> tuple[int, str]:

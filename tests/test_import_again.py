@@ -395,3 +395,16 @@ def test_only_what_was_guessed_is_moved(database: Path, tmp_path: Path) -> None:
     for number in ("000", "001", "002"):
         import_logs(database, DATA / "runinfo" / number)
     same(database, other)
+
+
+def test_a_snapshot_beside_its_monitoring_database(once: dict[str, Path], database: Path, tmp_path: Path) -> None:
+    """A copy made while the run went on is the same source: the longer state of it counts, and the other is named."""
+    folder = copied(DATA / "runinfo", tmp_path / "copied")
+    shutil.copy(folder / "monitoring.db", folder / "snapshot.db")
+    with closing(sqlite3.connect(folder / "snapshot.db", isolation_level=None)) as conn:
+        conn.execute("UPDATE workflow SET time_completed = NULL")
+        conn.execute("DELETE FROM status WHERE task_id > 5")
+        conn.execute("VACUUM")
+    summary = import_logs(database, folder)
+    assert [path.name for path, _ in summary.skipped] == ["snapshot.db"]
+    same(database, once["runinfo"])

@@ -9,6 +9,7 @@
 @column label rank and variant, in an order that sorts as text
 @column spans roots with this sequence
 @column share per cent of the roots of this type and run
+@column of_variants number of variants, shown or not: the 200 most common are
 @column events events in the sequence
 @column mean_duration seconds from its first to its last event, mean
 @column example_uuid surrogate key of a root with this sequence
@@ -44,6 +45,7 @@ select
     ) as label,
     counted.spans,
     round(100.0 * counted.spans / sum(counted.spans) over (), 2) as share,
+    count(*) over () as of_variants,
     variants.events,
     counted.mean_duration,
     spans.uuid as example_uuid,

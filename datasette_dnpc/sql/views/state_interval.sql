@@ -29,7 +29,7 @@ from (
                 from root_event as tied
                 where tied.root = root_event.root
                     and tied.time = root_event.time
-                    and tied.state > root_event.state
+                    and (tied.state, tied.span) > (root_event.state, root_event.span)
             ),
             root_event.time,
             (
