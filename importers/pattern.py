@@ -7,7 +7,7 @@ only a line that holds it is looked at closely.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -155,12 +155,3 @@ class _Keyed:
             return self._batch.span(self._span_type, *self._scope, values[0].decode("utf-8", "replace"))
         found = dict(zip(self._groups, (value.decode("utf-8", "replace") for value in values), strict=True))
         return self._batch.span(self._span_type, *(self._source_fields.get(f) or found[f] for f in self._fields))
-
-
-def overlaps(patterns: Iterable[Pattern], messages: Iterable[bytes]) -> Iterator[tuple[bytes, list[Pattern]]]:
-    """Yield the messages that more than one pattern matches: there should be none."""
-    patterns = list(patterns)
-    for message in messages:
-        matching = [pattern for pattern in patterns if pattern.compiled.match(message)]
-        if len(matching) > 1:
-            yield message, matching

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importers import htex, parsl_log
-from importers.pattern import Applier, Hit, Pattern, by_literal, longest_literal, overlaps
+from importers.pattern import Applier, Hit, Pattern, by_literal, longest_literal
 from importers.rows import Batch
 from tests.runs import DATA, shared_runs
 
@@ -23,6 +23,16 @@ KINDS = {
     "worker": htex.WORKER_PATTERNS,
     "parsl": parsl_log.PATTERNS,
 }
+
+
+def overlaps(patterns: Iterable[Pattern], messages: Iterable[bytes]) -> Iterator[tuple[bytes, list[Pattern]]]:
+    """Yield the messages that more than one pattern matches: there should be none."""
+    patterns = list(patterns)
+    for message in messages:
+        matching = [pattern for pattern in patterns if pattern.compiled.match(message)]
+        if len(matching) > 1:
+            yield message, matching
+
 
 # What no sample line says: other releases, and what goes wrong rarely.
 SAID_ELSEWHERE = {
