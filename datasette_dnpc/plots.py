@@ -206,7 +206,7 @@ def steps(
     labels = [printable(texts[index]) for index in drawn.kept]
     ax.set_yticks(places, labels, parse_math=False)
     ax.invert_yaxis()
-    ax.set_xlabel("mean seconds since the first event")
+    ax.set_xlabel("mean seconds since the first event; each bar ends at its event")
     note(ax, drawn.note)
     return ax
 
