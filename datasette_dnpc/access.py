@@ -10,12 +10,24 @@ if TYPE_CHECKING:
 Actor = dict[str, Any] | None
 
 
-async def may_view(datasette: Datasette, actor: Actor, database: str) -> bool:
-    """Tell whether an actor may see a database."""
-    if hasattr(datasette, "allowed"):
-        from datasette.resources import DatabaseResource
+TABLES = ("spans", "events")
+"""What the page shows rows of: who may not see these tables may not see it."""
 
-        resource = DatabaseResource(database)
-        return bool(await datasette.allowed(action="view-database", resource=resource, actor=actor))
-    visible, _ = await datasette.check_visibility(actor, permissions=[("view-database", database), "view-instance"])
-    return bool(visible)
+
+async def may_view(datasette: Datasette, actor: Actor, database: str) -> bool:
+    """Tell whether an actor may see what the page shows of a database."""
+    if hasattr(datasette, "allowed"):
+        from datasette.resources import DatabaseResource, TableResource
+
+        may = [await datasette.allowed(action="view-database", resource=DatabaseResource(database), actor=actor)]
+        may += [
+            await datasette.allowed(action="view-table", resource=TableResource(database, table), actor=actor)
+            for table in TABLES
+        ]
+        return all(may)
+    for table in TABLES:
+        permissions = [("view-table", (database, table)), ("view-database", database), "view-instance"]
+        visible, _ = await datasette.check_visibility(actor, permissions=permissions)
+        if not visible:
+            return False
+    return True

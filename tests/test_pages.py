@@ -161,8 +161,9 @@ async def test_base_url(synthetic_db: Path) -> None:
 
 
 @pytest.mark.asyncio
-async def test_permission_is_respected(synthetic_db: Path) -> None:
-    rules: dict[str, Any] = {"databases": {"dnpc": {"allow": {"id": "root"}}}}
+@pytest.mark.parametrize("rule", [{"allow": {"id": "root"}}, {"tables": {"spans": {"allow": {"id": "root"}}}}])
+async def test_permission_is_respected(synthetic_db: Path, rule: dict[str, Any]) -> None:
+    rules: dict[str, Any] = {"databases": {"dnpc": rule}}
     datasette = Datasette([str(synthetic_db)], **{"config" if NEW else "metadata": rules})
     await datasette.invoke_startup()
     assert (await datasette.client.get(PATH)).status_code == 403
