@@ -28,7 +28,13 @@ def adopt(sources: list[Source]) -> list[Source]:
     if not orphans:
         return sources
     runs = _runs_of_managers(sources)
-    return [_adopted(source, runs) if source.run.key in orphans else source for source in sources]
+    adopted = [_adopted(source, runs) if source.run.key in orphans else source for source in sources]
+    # A stand-in that some logs of the folder still need is not given up.
+    needed = {source.run.key for source in adopted if source.run.run_id is None}
+    return [
+        replace(source, run=replace(source.run, stand_in="")) if source.run.stand_in in needed else source
+        for source in adopted
+    ]
 
 
 def _adopted(source: Source, runs: dict[str, Run]) -> Source:

@@ -78,3 +78,20 @@ def test_empty_logs_do_not_make_two_runs_one(tmp_path: Path) -> None:
         assert conn.execute("SELECT count(DISTINCT run) FROM spans").fetchone() == (2,)
         # Five HTEX logs of each, and two empty ones.
         assert conn.execute("SELECT count(*) FROM sources").fetchone() == (16,)
+
+
+def test_an_unknown_manager_in_a_shared_folder_keeps_its_rows(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(DATA / "runinfo", tmp_path / "runinfo"))
+    scratch = tmp_path / "scratch" / "htex_Local"
+    shutil.move(folder / "001" / "htex_Local" / "block-0", scratch / "block-0")
+    (manager,) = (scratch / "block-0").iterdir()
+    # By its name, this manager's logs are read before those that a run takes out of the folder.
+    shutil.copytree(manager, scratch / "block-0" / "000000000000")
+    database = tmp_path / "dnpc.sqlite3"
+    import_paths([tmp_path / "scratch", folder], database)
+    with closing(sqlite3.connect(database)) as conn:
+        managers = "SELECT count(DISTINCT spans.key) FROM spans JOIN events ON span = spans.id WHERE spans.key = ?"
+        for name in (manager.name, "000000000000"):
+            assert conn.execute(managers, [name]).fetchone() == (1,), name
+        dangling = "SELECT count(*) FROM spans WHERE run NOT IN (SELECT id FROM runs)"
+        assert conn.execute(dangling).fetchone() == (0,)
