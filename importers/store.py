@@ -71,6 +71,7 @@ class Store:
             ("runs", "id", ":run"),
         ):
             self.conn.execute(f"DELETE FROM {table} WHERE {column} IN ({ids})", {"run": row[0]})
+        self._runs.pop(key, None)
 
     def run(self, key: str, name: str | None = None, utc_offset: float | None = None) -> int:
         """Return the id of a run, made on first mention; a name or offset is kept once known."""
