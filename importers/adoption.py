@@ -7,15 +7,12 @@ a run, or the node table of a monitoring.db.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from importers.logfile import blocks
-from importers.rows import Batch
+from importers.readonly import open_readonly
 from importers.runs import Run
 from importers.sources import Source
 
@@ -67,7 +64,7 @@ def _managers(source: Source) -> set[str]:
 
 def _nodes(monitoring_db: Path) -> list[tuple[str, str]]:
     try:
-        with closing(sqlite3.connect(f"{monitoring_db.absolute().as_uri()}?mode=ro", uri=True)) as conn:
+        with open_readonly(monitoring_db) as conn:
             return conn.execute(
                 "SELECT DISTINCT uid, run_id FROM node WHERE run_id IS NOT NULL ORDER BY run_id"
             ).fetchall()
@@ -78,8 +75,9 @@ def _nodes(monitoring_db: Path) -> list[tuple[str, str]]:
 def _named_managers(interchange_log: Path) -> set[str]:
     managers: set[bytes] = set()
     try:
-        for block in blocks(interchange_log, hashlib.sha1(usedforsecurity=False), Batch(""), lambda size: None):
-            managers.update(_MANAGER.findall(block.data))
+        with interchange_log.open("rb") as file:
+            for line in file:
+                managers.update(_MANAGER.findall(line))
     except OSError:
         pass  # its importer reports that it can not be read
     return {manager.decode("utf-8", "replace") for manager in managers}

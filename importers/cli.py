@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import click
 from importers.database import StoreError
 from importers.formats import FORMATS
 from importers.pipeline import NothingToImport, Summary, import_paths
+from importers.readonly import open_readonly
 from importers.report import report_rows, summary_text
 from importers.times import UnknownZone, clock_of_name
 
@@ -105,7 +106,7 @@ def create_views(conn: sqlite3.Connection) -> None:
 def _tell(summary: Summary, quiet: bool) -> None:
     wrong = not summary.understood or any(read.error for read in summary.read)
     if not quiet or wrong:
-        with closing(sqlite3.connect(summary.database)) as conn:
+        with open_readonly(summary.database) as conn:
             click.echo(summary_text(conn, summary), err=quiet)
     if not summary.understood:
         raise click.ClickException(
@@ -121,7 +122,7 @@ def sources(database: Path) -> None:
     if not database.exists():
         raise click.ClickException(f"{database} does not exist. Make it with: dnpc import PATH --db {database}")
     try:
-        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as conn:
+        with open_readonly(database) as conn:
             click.echo("\n".join(report_rows(conn)))
     except sqlite3.Error as error:
         raise click.ClickException(f"{database} is no dnpc database: {error}") from None

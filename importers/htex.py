@@ -193,12 +193,13 @@ def read(source: Source, batch: Batch, progress: Progress) -> str:
             worker = batch.span(WORKER[0], source.fields["manager"], source.fields["worker"])
             batch.annotate(worker, executor=source.fields["label"], block=source.fields.get("block"))
             batch.subspan(manager, worker, source.fields["worker"])
+    groups = by_literal(patterns)
     appliers = {pattern: Applier(pattern, batch, source.fields) for pattern in patterns}
     fingerprint = hashlib.sha1(usedforsecurity=False)
     for block in blocks(source.path, fingerprint, batch, progress):
         if not batch.format:
             batch.format = dialect(block)
-        for group in by_literal(patterns):
+        for group in groups:
             for hit in hits(block, group, source.clock, batch):
                 appliers[hit.pattern](hit)
     return fingerprint.hexdigest()

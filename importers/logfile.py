@@ -61,19 +61,22 @@ def blocks(
     A last line without its newline was cut off while being written: it is kept as unmatched,
     because a record that is not whole can say something wrong (task 12 becomes task 1).
     """
-    start, rest = 0, b""
+    start, rest = 0, [b""]
     with path.open("rb") as file:
         while chunk := file.read(size):
             fingerprint.update(chunk)
             progress(len(chunk))
-            data = rest + chunk if rest else chunk
-            end = data.rfind(b"\n") + 1
-            if end:
-                yield Block(start, data if end == len(data) else data[:end])
-            rest = data[end:]
-            start += end
-    if rest:
-        batch.reject("last line is incomplete", start, rest)
+            end = chunk.rfind(b"\n") + 1
+            if not end:
+                # A long line: its pieces are joined once, at its end.
+                rest.append(chunk)
+                continue
+            data = b"".join([*rest, chunk[:end]])
+            yield Block(start, data)
+            start += len(data)
+            rest = [chunk[end:]]
+    if last := b"".join(rest):
+        batch.reject("last line is incomplete", start, last)
 
 
 def dialect(block: Block) -> str:

@@ -14,13 +14,13 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from importers.keys import surrogate_key
 from importers.monitoring_tables import BLOCK, TABLES, TASK, WORKFLOW, Table
+from importers.readonly import open_readonly
 from importers.rows import Batch, storable
 from importers.runs import RUN_LOGS, Run, read_run, run_name
 from importers.sources import Progress, Source
@@ -44,17 +44,9 @@ def find(path: Path) -> Source | None:
     return replace(source, clocks=clocks_beside(path))
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    """Open read-only: a run that goes on may still be writing to it."""
-    conn = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-    # Text that is not UTF-8 is damaged, not a reason to lose the row.
-    conn.text_factory = lambda raw: raw.decode("utf-8", "replace")
-    return conn
-
-
 def _has_workflows(path: Path) -> bool:
     try:
-        with closing(_open(path)) as conn:
+        with open_readonly(path) as conn:
             return {"workflow", "task", "try", "status"} <= set(_table_names(conn))
     except sqlite3.Error:
         return False
@@ -67,7 +59,7 @@ def _table_names(conn: sqlite3.Connection) -> list[str]:
 def _identity(path: Path) -> str:
     """Return what tells this monitoring.db from another: its first run. It stays as runs are added."""
     try:
-        with closing(_open(path)) as conn:
+        with open_readonly(path) as conn:
             first = conn.execute("SELECT run_id FROM workflow ORDER BY time_began, run_id LIMIT 1").fetchone()
             return surrogate_key("monitoring.db", first[0] if first else None)
     except sqlite3.Error:
@@ -91,13 +83,12 @@ def read(source: Source, batch: Batch, progress: Progress) -> str:
                 fingerprint.update(chunk)
                 progress(len(chunk))
     try:
-        with closing(_open(source.path)) as conn:
+        with open_readonly(source.path) as conn:
             names = _table_names(conn)
             if "workflow" not in names:
                 batch.format = "a database, but not of Parsl monitoring"
                 batch.reject("no table 'workflow'", 0, ", ".join(names))
                 return fingerprint.hexdigest()
-            conn.row_factory = sqlite3.Row
             batch.format = "monitoring.db " + _generation(conn)
             _Reader(source, batch).read(conn, names)
     except sqlite3.Error as error:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from importers import links, sequences
 from importers.adoption import adopt
 from importers.database import StoreError, open_store
 from importers.formats import FORMATS
+from importers.readonly import open_readonly
 from importers.rows import Batch
 from importers.runs import read_run
 from importers.sources import Importer, Progress, Source, find_sources
@@ -135,7 +136,7 @@ def _with_known_clocks(sources: list[Source], database: Path) -> Iterator[Source
     offsets: dict[str, float] = {}
     if database.exists():
         try:
-            with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as conn:
+            with open_readonly(database) as conn:
                 offsets.update(conn.execute("SELECT key, utc_offset FROM runs WHERE utc_offset IS NOT NULL"))
         except sqlite3.Error:
             pass  # open_store says what is wrong with it

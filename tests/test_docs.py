@@ -29,25 +29,28 @@ def test_importers_readme_names_every_module() -> None:
     assert modules <= set(re.findall(r"`(\w+\.py)`", text))
 
 
-def test_python_in_readme_runs(tmp_path: Path) -> None:
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """Return the database that README's commands make of the samples."""
+    made = tmp_path / "dnpc.sqlite3"
+    imported = [sys.executable, "-m", "importers.cli", "import", str(docs.ROOT / "tests/data/runinfo")]
+    subprocess.run([*imported, "--db", str(made), "--quiet"], check=True)
+    return made
+
+
+def test_python_in_readme_runs(database: Path) -> None:
     text = (docs.ROOT / "README.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    database = tmp_path / "dnpc.sqlite3"
-    imported = [sys.executable, "-m", "importers.cli", "import", str(docs.ROOT / "tests/data/runinfo")]
-    subprocess.run([*imported, "--db", str(database), "--quiet"], check=True)
     drawn = subprocess.run(
-        [sys.executable, "-c", f"{code}\nassert ax.lines"], cwd=tmp_path, capture_output=True, text=True
+        [sys.executable, "-c", f"{code}\nassert ax.lines"], cwd=database.parent, capture_output=True, text=True
     )
     assert drawn.returncode == 0, drawn.stderr
     assert drawn.stdout == ""
 
 
-def test_sql_in_readme_runs_in_datasettes_dialect(tmp_path: Path) -> None:
+def test_sql_in_readme_runs_in_datasettes_dialect(database: Path) -> None:
     text = (docs.ROOT / "README.md").read_text(encoding="utf-8")
     (sql,) = re.findall(r"```sql\n(.*?)```", text, re.DOTALL)
-    database = tmp_path / "dnpc.sqlite3"
-    imported = [sys.executable, "-m", "importers.cli", "import", str(docs.ROOT / "tests/data/runinfo")]
-    subprocess.run([*imported, "--db", str(database), "--quiet"], check=True)
     done = subprocess.run(
         [sys.executable, "-m", "sqlite_utils", "query", str(database), sql, "--csv"], capture_output=True, text=True
     )

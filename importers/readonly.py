@@ -1,0 +1,18 @@
+"""Open SQLite files of others, or our own, for reading only."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+
+def open_readonly(path: Path) -> closing[sqlite3.Connection]:
+    """Return a connection that can not write, to be used in a ``with``: a run that goes on may be writing to the file.
+
+    Raises sqlite3.Error where the file can't be opened; what is no database shows at the first query only.
+    """
+    conn = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    # Text that is not UTF-8 is damaged, not a reason to lose the row.
+    conn.text_factory = lambda raw: raw.decode("utf-8", "replace")
+    return closing(conn)
