@@ -8,7 +8,7 @@ same local key, or one names the other's key in its attributes.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from importers import htex, parsl_log
@@ -60,9 +60,17 @@ NESTINGS = (
 )
 
 
-def link(conn: sqlite3.Connection, runs: Iterable[int]) -> None:
-    """Make the facets and nestings of these runs, and count the joins made and missing."""
+EVERYWHERE: tuple[Nesting, ...] = ()
+"""Nestings by identifiers that are unique everywhere, such as UUIDs: the two spans may be of different runs."""
+
+
+def link(conn: sqlite3.Connection, runs: Iterable[int]) -> set[int]:
+    """Make the facets and nestings of these runs, and count the joins made and missing.
+
+    Returns the ids of the runs whose spans may have got others below them: these, and those that hold them.
+    """
     types: dict[str, int] = dict(conn.execute("SELECT name, id FROM span_types").fetchall())
+    runs = set(runs)
     for run in sorted(runs):
         present = {row[0] for row in conn.execute("SELECT DISTINCT type FROM spans WHERE run = ?", [run])}
         conn.execute("DELETE FROM joins WHERE run = ?", [run])
@@ -72,7 +80,36 @@ def link(conn: sqlite3.Connection, runs: Iterable[int]) -> None:
         for nesting in NESTINGS:
             if {types.get(nesting.outer), types.get(nesting.inner)} <= present:
                 between = [types[name] for name in nesting.between if types.get(name) in present]
-                _nest(conn, run, nesting, types[nesting.outer], types[nesting.inner], between)
+                _nest(conn, (run, run), nesting, types[nesting.outer], types[nesting.inner], between)
+                if not between:
+                    _count(conn, run, "subspan", types[nesting.outer], types[nesting.inner], nesting.expects)
+    holding = {run for nesting in EVERYWHERE for run in _link_everywhere(conn, runs, nesting, types)}
+    return runs | holding
+
+
+def _link_everywhere(
+    conn: sqlite3.Connection, touched: set[int], nesting: Nesting, types: dict[str, int]
+) -> Iterator[int]:
+    """Make one nesting between any two runs of which one was touched, and yield the runs that hold its superspans."""
+    if nesting.outer not in types or nesting.inner not in types:
+        return
+    outer, inner = types[nesting.outer], types[nesting.inner]
+    outer_runs, inner_runs = (
+        [run for (run,) in conn.execute("SELECT DISTINCT run FROM spans WHERE type = ? ORDER BY run", [span_type])]
+        for span_type in (outer, inner)
+    )
+    for run in outer_runs:
+        others = [other for other in inner_runs if run in touched or other in touched]
+        for other in others:
+            _nest(conn, (run, other), nesting, outer, inner, [])
+        if others:
+            for counted in {run, *others}:
+                conn.execute(
+                    "DELETE FROM joins WHERE run = ? AND (left_type, right_type) IN (VALUES (?, ?), (?, ?))",
+                    [counted, outer, inner, inner, outer],
+                )
+                _count(conn, counted, "subspan", outer, inner, nesting.expects)
+            yield run
 
 
 def _facet(conn: sqlite3.Connection, run: int, left: int, right: int) -> None:
@@ -86,24 +123,26 @@ def _facet(conn: sqlite3.Connection, run: int, left: int, right: int) -> None:
     _count(conn, run, "facet", left, right)
 
 
-def _nest(conn: sqlite3.Connection, run: int, nesting: Nesting, outer: int, inner: int, between: list[int]) -> None:
+def _nest(
+    conn: sqlite3.Connection, runs: tuple[int, int], nesting: Nesting, outer: int, inner: int, between: list[int]
+) -> None:
+    """Put the subspans of one run into the superspans of another, or of the same."""
+    values = {"run": runs[0], "inner_run": runs[1], "outer": outer, "inner": inner}
     # CROSS JOIN keeps this order of loops: without statistics, SQLite may take the other, which is quadratic.
     between_ids = ", ".join(map(str, between))
     conn.execute(
         """DELETE FROM subspans WHERE superspan IN (SELECT id FROM spans WHERE run = :run AND type = :outer)
-           AND (SELECT type FROM spans WHERE id = subspan) = :inner""",
-        {"run": run, "outer": outer, "inner": inner},
+           AND EXISTS (SELECT 1 FROM spans WHERE id = subspan AND type = :inner AND run = :inner_run)""",
+        values,
     )
     conn.execute(
         f"""INSERT OR IGNORE INTO subspans (superspan, subspan, key)
             SELECT a.id, b.id, substr(b.key, instr(b.key, '/') + 1)
-            FROM spans a CROSS JOIN spans b ON b.run = a.run AND b.type = :inner AND {nesting.on}
+            FROM spans a CROSS JOIN spans b ON b.run = :inner_run AND b.type = :inner AND {nesting.on}
             WHERE a.run = :run AND a.type = :outer AND NOT EXISTS (
                 SELECT 1 FROM spans c WHERE c.run = b.run AND c.type IN ({between_ids}) AND c.key = b.key)""",
-        {"run": run, "outer": outer, "inner": inner},
+        values,
     )
-    if not between:
-        _count(conn, run, "subspan", outer, inner, nesting.expects)
 
 
 _JOINED = {

@@ -105,8 +105,7 @@ def import_paths(
             _store(store, found, summary)
         store.flush()
         store.retime()
-        links.link(store.conn, store.touched)
-        sequences.update(store.conn, store.touched)
+        sequences.update(store.conn, links.link(store.conn, store.touched))
         finish(store.conn)
     return summary
 

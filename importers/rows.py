@@ -73,7 +73,12 @@ class Batch:
     event_numbers: array[int] = field(default_factory=lambda: array("q"))
     event_type_names: list[str] = field(default_factory=list)
     subspans: dict[tuple[int, int], str] = field(default_factory=dict)
+    subspan_notes: dict[tuple[int, int], str] = field(default_factory=dict)
     samples: list[tuple[int, str, float, float]] = field(default_factory=list)
+    units: dict[str, str] = field(default_factory=dict)
+    """The unit of a metric: 's', 'bytes' ..."""
+    raw_records: list[tuple[int, str]] = field(default_factory=list)
+    """JSON records to keep whole: offset, JSON text."""
     unmatched: dict[tuple[str, str], Unmatched] = field(default_factory=dict)
     tables: dict[str, tuple[tuple[str, ...], list[tuple[Any, ...]]]] = field(default_factory=dict)
     run_names: dict[str, str] = field(default_factory=dict)
@@ -115,9 +120,11 @@ class Batch:
         self.event_types.append(self.event_type(name))
         self.event_offsets.append(offset)
 
-    def subspan(self, superspan: int, subspan: int, key: str) -> None:
-        """Say that one span lies in another, where it is called ``key``."""
+    def subspan(self, superspan: int, subspan: int, key: str, note: str | None = None) -> None:
+        """Say that one span lies in another, where it is called ``key``; a note says how that is known."""
         self.subspans[superspan, subspan] = key
+        if note:
+            self.subspan_notes[superspan, subspan] = note
 
     def reject(self, reason: str, offset: int, text: str | bytes) -> None:
         """Keep a record that gave no row: the first of its kind, and how many there are."""

@@ -20,7 +20,8 @@ class Source:
     """One file to read, and what its place says.
 
     ``name`` is its path relative to the folder that holds the runs, the same from wherever it is
-    imported. ``fields`` are facts for patterns: label, block, manager, worker.
+    imported. ``fields`` are facts for patterns: label, block, manager, worker. ``identity`` tells it from other
+    sources of its run, where its name and place are not to count.
     """
 
     importer: str
@@ -30,12 +31,13 @@ class Source:
     fields: dict[str, str] = field(default_factory=dict)
     clock: Clock = EPOCH
     clocks: dict[str, Clock] = field(default_factory=dict)
+    identity: str = ""
 
     @property
     def key(self) -> str:
         """The surrogate key of the source: the same file in a moved or renamed folder has the same."""
         # A file outside a run directory is what its content says it is, whatever its name.
-        within = self.name.split("/", 1)[-1] if self.run.directory else ""
+        within = self.identity or (self.name.split("/", 1)[-1] if self.run.directory else "")
         return surrogate_key("source", self.importer, self.run.key, within)
 
 

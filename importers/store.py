@@ -64,6 +64,7 @@ class Store:
             ("facets", "left", spans),
             ("facets", "right", spans),
             ("unmatched", "source", sources),
+            ("records", "source", sources),
             ("clocks", "source", sources),
             ("joins", "run", ":run"),
             ("spans", "run", ":run"),
@@ -104,8 +105,14 @@ class Store:
             self._attributes.setdefault(ids[index], {}).update(attributes)
         self._events(batch, ids, source_id)
         self.conn.executemany(
-            "INSERT OR IGNORE INTO subspans (superspan, subspan, key) VALUES (?, ?, ?)",
-            sorted((ids[above], ids[below], key) for (above, below), key in batch.subspans.items()),
+            "INSERT OR IGNORE INTO subspans (superspan, subspan, key, note) VALUES (?, ?, ?, ?)",
+            sorted(
+                (ids[pair[0]], ids[pair[1]], key, batch.subspan_notes.get(pair)) for pair, key in batch.subspans.items()
+            ),
+        )
+        self.conn.executemany(
+            "UPDATE metrics SET unit = ? WHERE id = ?",
+            [(unit, self._metrics[name]) for name, unit in batch.units.items()],
         )
         self.conn.executemany(
             "INSERT OR IGNORE INTO samples (span, metric, time, value, source) VALUES (?, ?, ?, ?, ?)",
@@ -115,6 +122,11 @@ class Store:
         self.conn.executemany(
             "INSERT INTO unmatched (source, reason, template, count, offset, text) VALUES (?, ?, ?, ?, ?, ?)",
             [(source_id, *kind, *found) for kind, found in batch.unmatched.items()],
+        )
+        self.conn.execute("DELETE FROM records WHERE source = ?", [source_id])
+        self.conn.executemany(
+            "INSERT INTO records (source, offset, record) VALUES (?, ?, ?)",
+            [(source_id, *record) for record in batch.raw_records],
         )
         self._tables(batch)
         for key, clock in batch.run_clocks.items():
@@ -142,7 +154,7 @@ class Store:
             "importer": source.importer,
             "path": source.name,
             "format": batch.format,
-            "run": self.run(source.run.key) if source.run.directory else None,
+            "run": self.run(source.run.key) if source.run.directory or source.run.key in batch.span_runs else None,
             "size": size,
             "fingerprint": fingerprint,
             "records": batch.records,
