@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from importers import links, sequences
+from importers import cctools, links, sequences
 from importers.adoption import adopt
 from importers.database import StoreError, open_store
 from importers.formats import FORMATS
@@ -92,6 +92,7 @@ def import_paths(
     clock = clock or machine_clock()
     chosen = [FORMATS[importer]] if importer else list(FORMATS.values())
     read_run.cache_clear()
+    cctools.managers.cache_clear()
     sources = adopt(find_sources(paths, chosen, summary.skipped, summary.unknown))
     if not sources:
         raise NothingToImport(_nothing(paths, chosen, summary.skipped))

@@ -1,0 +1,124 @@
+"""What the logs of a Work Queue and of a TaskVine manager share: whose they are, and how they name things.
+
+Both managers come from the Cooperative Computing Tools and write a transaction log, statistics and a debug log::
+
+    RUN/<label>/transaction_log  master_log  debug_log                             Work Queue
+    runinfo/<label>/<start>/vine-logs/transactions  performance  debug  taskgraph  TaskVine
+
+or lie alone. Ids of tasks count from 1 in each manager, so local keys start with the manager: its process id and
+start, ``10123-1795397974057628``, the same wherever the log lies.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from importers.keys import surrogate_key
+from importers.rows import storable
+from importers.runs import Run, read_run
+from importers.sources import Source
+
+WORK_QUEUE, TASKVINE = "workqueue", "taskvine"
+
+TRANSACTIONS = {WORK_QUEUE: "transaction_log", TASKVINE: "transactions"}
+"""The file name of each kind of manager's transaction log, beside which its other logs lie."""
+
+EXECUTOR_TASK = {
+    WORK_QUEUE: "parsl.executors.workqueue.executor_task",
+    TASKVINE: "parsl.executors.taskvine.executor_task",
+}
+"""The span type of a Parsl executor's task, which becomes a manager's task. Key: executor label, executor task id."""
+
+
+def span_type(kind: str, thing: str) -> str:
+    """Return a span type, such as 'workqueue.worker'.
+
+    Things and their local keys: manager (manager), worker (manager, worker id), connection (manager, worker id,
+    host:port), task (manager, task id), attempt and transfer (manager, task id or '', ordinal).
+    """
+    return f"{kind}.{thing}"
+
+
+# 1795397974057628 10123 MANAGER START                         Work Queue
+# 1795398403720393 10906 MANAGER 10906 START 0                 TaskVine
+_START = re.compile(rb"^(\d{10,19}) (\d{1,10}) MANAGER (?:\d+ )?START\b.*\n", re.MULTILINE)
+_RECORD = re.compile(rb"^(\d{10,19}) (\d{1,10}) [A-Z]+ .*\n", re.MULTILINE)
+_BLOCK = 1 << 22
+
+
+@dataclass(frozen=True)
+class Manager:
+    """A manager process: its process id, and when it started, in microseconds since 1970."""
+
+    pid: str
+    start: int
+
+    @property
+    def key(self) -> str:
+        """What its tasks, workers and transfers are keyed by, within a run."""
+        return f"{self.pid}-{self.start}"
+
+    @property
+    def run_key(self) -> str:
+        """The key of the run that stands for it where its log lies alone."""
+        return surrogate_key("manager", self.pid, self.start)
+
+
+@lru_cache(maxsize=4096)
+def managers(transactions: Path) -> tuple[Manager, ...]:
+    """Return the managers that wrote a transaction log, in order: one, or more where it was appended to.
+
+    A log without its start is of a manager that started with the first record. Empty where there is no record.
+    Raises OSError.
+    """
+    found: list[Manager] = []
+    first: Manager | None = None
+    with transactions.open("rb") as file:
+        rest = b""
+        while chunk := file.read(_BLOCK):
+            data = rest + chunk
+            if first is None and (match := _RECORD.search(data)):
+                first = Manager(match[2].decode(), int(match[1]))
+            # Few lines hold this text, so few are looked at.
+            if b" MANAGER " in data:
+                found += [Manager(match[2].decode(), int(match[1])) for match in _START.finditer(data)]
+            rest = data[data.rfind(b"\n") + 1 :]
+    if first and (not found or found[0].start > first.start):
+        found.insert(0, first)
+    return tuple(dict.fromkeys(found))
+
+
+def source(importer: str, path: Path, kind: str) -> Source | None:
+    """Return the source that a manager's log is, by the transaction log in its folder; None where there is none.
+
+    A Work Queue log in a run directory is of that run. Any other is of a run that stands for its first manager;
+    a TaskVine log is given to its run by ``importers.adoption``.
+    """
+    path = path.absolute()
+    transactions = path.with_name(TRANSACTIONS[kind])
+    found = managers(transactions) if transactions.is_file() else ()
+    if not found:
+        return None
+    stand_in = found[0].run_key
+    run = read_run(path.parents[1]) if kind == WORK_QUEUE else Run(stand_in, None, None, "")
+    if run.run_id is None:
+        return Source(importer, path, storable(_name(path)), Run(stand_in, None, None, ""), identity=path.name)
+    name = path.relative_to(path.parents[2]).as_posix()
+    return Source(
+        importer, path, storable(name), replace(run, stand_in=stand_in), {"label": storable(path.parent.name)}
+    )
+
+
+def _name(path: Path) -> str:
+    """Name a log for people by its place below the folder of the runs, where it lies in one: else by its file name."""
+    return path.relative_to(path.parents[3]).as_posix() if path.parent.name == "vine-logs" else path.name
+
+
+def manager_of(found: tuple[Manager, ...], pid: str, time: int) -> Manager:
+    """Return the manager that wrote a record: the last of this process id that had started by then (microseconds)."""
+    of_pid = [manager for manager in found if manager.pid == pid] or list(found)
+    started = [manager for manager in of_pid if manager.start <= time]
+    return started[-1] if started else of_pid[0]
