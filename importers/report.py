@@ -5,13 +5,24 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
+
+from importers.rows import DRIFT, KINDS_KEPT
 
 if TYPE_CHECKING:
     from importers.pipeline import Summary
 
 NAMED = 6
 """Names of unknown files that the summary lists, the most frequent first."""
+
+KINDS_LISTED = 10
+"""Kinds of lines that have drifted which the report lists for each source, the most frequent first."""
+
+_WATCHED = ("parsl_log", "htex")
+"""Importers of logs that have no reason to be in an unknown dialect."""
+
+ISSUES = "https://github.com/Parsl/dnpc/issues"
 
 _COLUMNS = (
     "run",
@@ -55,10 +66,69 @@ def report_rows(conn: sqlite3.Connection, keys: Sequence[str] | None = None) -> 
     yield from _table(_COLUMNS, chosen)
     for key, path, reason, count, text in conn.execute(
         """SELECT sources.key, path, reason, sum(count), min(text) FROM unmatched
-           JOIN sources ON sources.id = unmatched.source GROUP BY sources.id, reason ORDER BY path, reason"""
+           JOIN sources ON sources.id = unmatched.source
+           WHERE reason <> ? GROUP BY sources.id, reason ORDER BY path, reason""",
+        [DRIFT],
     ):
         if keys is None or key in keys:
             yield f"Not understood in {_plain(path)}: {reason}, {count} times, first: {_plain(text[:100])}"
+    for source in _drifted(conn):
+        if keys is None or source.key in keys:
+            yield from source.lines(KINDS_LISTED)
+
+
+class _Drifted(NamedTuple):
+    """A source with lines that look like events, but match no pattern: their templates, the most frequent first."""
+
+    key: str
+    path: str
+    importer: str
+    dialect: str
+    kinds: list[tuple[str, int]]
+
+    def lines(self, most: int) -> Iterator[str]:
+        """Yield a heading, and a line for each of the most frequent templates."""
+        times = sum(count for _, count in self.kinds)
+        yield _plain(f"Not understood in {self.path}, {times:,} lines of dialect {self.dialect}: {DRIFT}")
+        for kind, count in self.kinds[:most]:
+            yield _plain(f"{count:>12,}  {kind}")
+        if rest := self.kinds[most:]:
+            yield f"{sum(count for _, count in rest):>12,}  of {len(rest):,} other kinds"
+
+
+def _drifted(conn: sqlite3.Connection) -> Iterator[_Drifted]:
+    rows = conn.execute(
+        """SELECT sources.key, path, importer, format, template, count FROM unmatched
+           JOIN sources ON sources.id = unmatched.source
+           WHERE reason = ? ORDER BY path, sources.key, count DESC, template""",
+        [DRIFT],
+    )
+    for (key, path, importer, dialect), kinds in groupby(rows, key=lambda row: tuple(row[:4])):
+        yield _Drifted(key, path, importer, dialect, [(template, count) for *_, template, count in kinds])
+
+
+def drift_lines(conn: sqlite3.Connection) -> list[str]:
+    """Return what is to be told of lines that look like events, but match no pattern, and of logs in no known dialect.
+
+    It ends with what can be done. Empty where there are none.
+    """
+    sources = list(_drifted(conn))
+    unknown = conn.execute(
+        f"""SELECT path, importer FROM sources WHERE format = 'unknown' AND records = 0
+            AND importer IN ({", ".join("?" * len(_WATCHED))}) ORDER BY path""",
+        _WATCHED,
+    ).fetchall()
+    if not sources and not unknown:
+        return []
+    importers = ", ".join(sorted({source.importer for source in sources} | {importer for _, importer in unknown}))
+    return [
+        *(line for source in sources for line in source.lines(KINDS_KEPT + 1)),
+        *(_plain(f"Not understood in {path}: none of its first lines is in a known dialect") for path, _ in unknown),
+        "Events of these logs may be missing. The table unmatched, shown by the page unmatched_report, has the first "
+        f"line of each kind. What tells of an event needs a pattern in the importer ({importers}), what does not "
+        "belongs to the known messages in importers/drift.py. Or report it, with the version that wrote the logs: "
+        f"{ISSUES}",
+    ]
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:

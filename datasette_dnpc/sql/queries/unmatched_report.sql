@@ -1,25 +1,35 @@
 /*
 @title What was not understood
-@description Records that no pattern or table took, by kind: the first of each with a count.
+@description Records that gave no row, by kind: the first of each with a count. Lines that look like events, but match no pattern, stand first: an upgrade may have changed what they say.
 @param source a part of the source's path; empty: all sources
-@column source path of the file
-@column importer which importer read it
 @column reason why it was not understood
-@column template the text with its variable parts replaced
 @column count how many are alike
-@column offset where the first one starts in the source: byte, or rowid
+@column template what they have in common: # stands for what varies
 @column text the first one
+@column source path of the file
+@column run name of the run, NULL if none
+@column importer which importer read it
+@column format dialect found in it
+@column offset where the first one starts in the source: byte, or rowid
 */
 select
-    sources.path as source,
-    sources.importer,
     unmatched.reason,
-    unmatched.template,
     unmatched.count,
-    unmatched.offset,
-    unmatched.text
+    unmatched.template,
+    unmatched.text,
+    sources.path as source,
+    coalesce(runs.name, runs.key) as run,
+    sources.importer,
+    sources.format,
+    unmatched.offset
 from unmatched
 join sources on sources.id = unmatched.source
+left join runs on runs.id = sources.run
 where instr(sources.path, coalesce(:source, '')) > 0
-order by unmatched.count desc, sources.path, unmatched.template
+order by
+    unmatched.reason <> 'looks like an event, but matches no pattern',
+    unmatched.count desc,
+    sources.path,
+    unmatched.reason,
+    unmatched.template
 limit 500
