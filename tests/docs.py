@@ -11,16 +11,21 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from datasette_dnpc import sql_functions
 from datasette_dnpc.sql_files import SqlFile, queries, views
 
-ROOT = Path(__file__).parents[1]
-FILES = (ROOT / "README.md",)
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
-_CONSOLE = re.compile(r"```console\n\$ (?P<command>.*)\n(?P<output>(?:.*\n)*?)```")
+ROOT = Path(__file__).parents[1]
+FILES = (ROOT / "README.md", ROOT / "importers" / "README.md")
+
+_EXAMPLE = re.compile(r"`(?P<path>[\w./]+)`:\n\n```\w+\n(?P<content>.*?)```|```console\n(?P<console>.*?)```", re.DOTALL)
 _SECTION = re.compile(r"<!-- (?P<name>\w+) -->\n(?:.*\n)*?<!-- /(?P=name) -->")
 
 
@@ -53,18 +58,47 @@ SECTIONS: dict[str, Callable[[], str]] = {
 }
 
 
-def run(commands: list[str]) -> list[str]:
-    """Run README's commands one after the other in a folder that holds the samples; return what each printed."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    outputs = []
-    with tempfile.TemporaryDirectory() as folder:
-        shutil.copytree(ROOT / "tests" / "data", Path(folder, "tests", "data"))
-        for command in commands:
-            done = subprocess.run(
-                command, shell=True, cwd=folder, env=os.environ | {"PATH": path}, capture_output=True, text=True
-            )
-            outputs.append(done.stdout + done.stderr)
-    return outputs
+def run(text: str, folder: Path) -> Iterator[tuple[re.Match[str], str]]:
+    """Follow the examples of a README, one after the other, in an empty folder.
+
+    Files that are shown are written, commands are run. Yields each console block, and what it should be.
+    """
+    shutil.copytree(ROOT / "tests" / "data", folder / "tests" / "data")
+    shutil.copytree(ROOT / "tests" / "data" / "runinfo", folder / "runinfo")
+    for example in _EXAMPLE.finditer(text):
+        if example["path"]:
+            file = folder / example["path"]
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(example["content"], encoding="utf-8")
+            if file.name == "pyproject.toml":
+                install(folder)
+        else:
+            commands = [line[2:] for line in example["console"].splitlines() if line.startswith("$ ")]
+            yield example, "".join(f"$ {command}\n{_printed(command, folder)}" for command in commands)
+
+
+def install(package: Path) -> None:
+    """Install a package's modules and entry points in its folder ``site``, as pip does, but without a network."""
+    site = package / "site"
+    told = tomllib.loads((package / "pyproject.toml").read_text(encoding="utf-8"))
+    name, version = told["project"]["name"], told["project"]["version"]
+    info = site / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    points = told["project"]["entry-points"]
+    lines = [line for group in points for line in (f"[{group}]", *(f"{k} = {v}" for k, v in points[group].items()))]
+    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+    for module in told["tool"]["setuptools"]["py-modules"]:
+        shutil.copy(package / f"{module}.py", site)
+
+
+def _printed(command: str, folder: Path) -> str:
+    paths = {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(folder / "site"), os.environ.get("PYTHONPATH")])),
+    }
+    done = subprocess.run(command, shell=True, cwd=folder, env=os.environ | paths, capture_output=True, text=True)
+    return done.stdout + done.stderr
 
 
 def updated(text: str) -> str:
@@ -72,9 +106,9 @@ def updated(text: str) -> str:
     text = _SECTION.sub(
         lambda match: f"<!-- {match['name']} -->\n{SECTIONS[match['name']]()}\n<!-- /{match['name']} -->", text
     )
-    blocks = list(_CONSOLE.finditer(text))
-    for block, output in reversed(list(zip(blocks, run([b["command"] for b in blocks]), strict=True))):
-        text = f"{text[: block.start()]}```console\n$ {block['command']}\n{output}```{text[block.end() :]}"
+    with tempfile.TemporaryDirectory() as folder:
+        for block, content in reversed(list(run(text, Path(folder)))):
+            text = text[: block.start("console")] + content + text[block.end("console") :]
     return text
 
 
