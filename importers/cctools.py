@@ -23,6 +23,9 @@ from importers.sources import Source
 
 WORK_QUEUE, TASKVINE = "workqueue", "taskvine"
 
+TITLES = {WORK_QUEUE: "Work Queue", TASKVINE: "TaskVine"}
+"""What people call them."""
+
 TRANSACTIONS = {WORK_QUEUE: "transaction_log", TASKVINE: "transactions"}
 """The file name of each kind of manager's transaction log, beside which its other logs lie."""
 
@@ -44,9 +47,10 @@ def span_type(kind: str, thing: str) -> str:
 
 # 1795397974057628 10123 MANAGER START                         Work Queue
 # 1795398403720393 10906 MANAGER 10906 START 0                 TaskVine
-_START = re.compile(rb"^(\d{10,19}) (\d{1,10}) MANAGER (?:\d+ )?START\b.*\n", re.MULTILINE)
-_RECORD = re.compile(rb"^(\d{10,19}) (\d{1,10}) [A-Z]+ .*\n", re.MULTILINE)
-_BLOCK = 1 << 22
+_START = re.compile(rb"(\d{10,17}) (\d{1,10}) MANAGER (?:\d+ )?START\b.*\n")
+_RECORD = re.compile(rb"^(\d{10,17}) (\d{1,10}) [A-Z]+ .*\n", re.MULTILINE)
+_MANAGER = b" MANAGER "
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -79,12 +83,15 @@ def managers(transactions: Path) -> tuple[Manager, ...]:
     with transactions.open("rb") as file:
         rest = b""
         while chunk := file.read(_BLOCK):
-            data = rest + chunk
+            data = rest + chunk if rest else chunk
             if first is None and (match := _RECORD.search(data)):
                 first = Manager(match[2].decode(), int(match[1]))
             # Few lines hold this text, so few are looked at.
-            if b" MANAGER " in data:
-                found += [Manager(match[2].decode(), int(match[1])) for match in _START.finditer(data)]
+            position = data.find(_MANAGER)
+            while position >= 0:
+                if match := _START.match(data, data.rfind(b"\n", 0, position) + 1):
+                    found.append(Manager(match[2].decode(), int(match[1])))
+                position = data.find(_MANAGER, position + 1)
             rest = data[data.rfind(b"\n") + 1 :]
     if first and (not found or found[0].start > first.start):
         found.insert(0, first)
@@ -103,7 +110,8 @@ def source(importer: str, path: Path, kind: str) -> Source | None:
     if not found:
         return None
     stand_in = found[0].run_key
-    run = read_run(path.parents[1]) if kind == WORK_QUEUE else Run(stand_in, None, None, "")
+    is_in_folders = kind == WORK_QUEUE and len(path.parents) > 2
+    run = read_run(path.parents[1]) if is_in_folders else Run(stand_in, None, None, "")
     if run.run_id is None:
         return Source(importer, path, storable(_name(path)), Run(stand_in, None, None, ""), identity=path.name)
     name = path.relative_to(path.parents[2]).as_posix()
@@ -112,9 +120,34 @@ def source(importer: str, path: Path, kind: str) -> Source | None:
     )
 
 
+def without_copies(sources: list[Source]) -> list[Source]:
+    """Return the sources, but of a log that lies alone and in its run, too, only the longer; in its run, that is."""
+    longest: dict[tuple[str, ...], Source] = {}
+    for source in sources:
+        if source.run.run_id is not None and source.run.stand_in:
+            longest[source.importer, source.path.name, source.run.stand_in] = source
+    left_out = set()
+    for source in sources:
+        whole = longest.get((source.importer, source.path.name, source.run.key))
+        if whole is not None:
+            left_out.add(source.key)
+            if _size(source.path) > _size(whole.path):
+                longest[source.importer, source.path.name, source.run.key] = replace(whole, path=source.path)
+    longer = {source.key: source for source in longest.values()}
+    return [longer.get(source.key, source) for source in sources if source.key not in left_out]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1  # its importer reports that it can not be read
+
+
 def _name(path: Path) -> str:
     """Name a log for people by its place below the folder of the runs, where it lies in one: else by its file name."""
-    return path.relative_to(path.parents[3]).as_posix() if path.parent.name == "vine-logs" else path.name
+    is_in_folders = path.parent.name == "vine-logs" and len(path.parents) > 3
+    return path.relative_to(path.parents[3]).as_posix() if is_in_folders else path.name
 
 
 def manager_of(found: tuple[Manager, ...], pid: str, time: int) -> Manager:

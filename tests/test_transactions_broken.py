@@ -1,0 +1,193 @@
+"""Transaction logs that are cut, broken or made to do harm."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from importers import cctools, logfile, transactions
+from importers.rows import DRIFT, Batch
+from tests.batches import read
+from tests.imports import differences, import_logs, query, readable
+from tests.managers import LOGS, MANAGER, START, TASKVINE, WORK_QUEUE, record, run_folder, write
+from tests.transaction_rows import LOST, NAMES, SPANS, WORK_QUEUE_LOG, imported, lines, task_events
+
+SMALL = WORK_QUEUE_LOG + lines(*LOST[5:])
+
+
+def rows_of(batch: Batch) -> tuple[Any, ...]:
+    """Return what a batch holds but for what was not understood."""
+    events = zip(batch.event_spans, batch.event_times, batch.event_types, strict=True)
+    named = [(batch.keys[span], time, batch.event_type_names[name]) for span, time, name in events]
+    nested = sorted((batch.keys[a], batch.keys[b]) for a, b in batch.subspans)
+    return batch.records, sorted(zip(batch.span_types, batch.keys, strict=True)), sorted(named), nested
+
+
+def test_only_whole_records_count(tmp_path: Path) -> None:
+    """A log that is cut anywhere gives what it gives when it is cut after the line before."""
+    path, data = tmp_path / NAMES[WORK_QUEUE], SMALL.encode()
+    at_line: tuple[Any, ...] | None = None
+    for end in range(len(data) + 1):
+        path.write_bytes(data[:end])
+        cctools.managers.cache_clear()
+        if b"MANAGER START\n" not in data[:end]:
+            # Nor is it taken for a log of a manager.
+            assert transactions.work_queue.find(path) is None
+            continue
+        batch = read(path)
+        if data[end - 1 : end] == b"\n":
+            at_line = rows_of(batch)
+            assert batch.unmatched == {}
+            assert batch.records == sum(line[:1].isdigit() for line in data[:end].decode().splitlines())
+        else:
+            assert [reason for reason, _template in batch.unmatched] == ["last line is incomplete"]
+            assert rows_of(batch) == at_line
+    assert at_line is not None and at_line[0] == 21
+
+
+HOSTILE = {
+    "no words": "TASK",
+    "no state": "TASK 1",
+    "an id that is none": "TASK one WAITING work",
+    "an id that is huge": f"TASK {'9' * 5000} WAITING work",
+    "a state that is none": "TASK 1 waiting work",
+    "an unknown kind": "TASKS 1 WAITING work",
+    "a transfer that ends early": "TRANSFER INPUT 1 0 0.5",
+    "a transfer in no direction": "TRANSFER ASIDE 1 0 0.5 0.5 file",
+    "a size that is none": "TRANSFER INPUT 1 0 nan 0.5 file",
+    "a size that is no number": "TRANSFER INPUT 1 0 big 0.5 file",
+    "a duration that is none": "TRANSFER INPUT 1 0 0.5 nan file",
+    "a duration without end": "TRANSFER INPUT 1 0 0.5 inf file",
+    "a start before 1970": "TRANSFER INPUT 1 0 0.5 9999999999 file",
+    "a worker's transfer that ends early": "WORKER w TRANSFER INPUT file 1",
+    "a worker's transfer in no direction": "WORKER w TRANSFER file 1 1 1",
+    "a worker's start that is huge": f"WORKER w TRANSFER INPUT file 1 1 {'9' * 400}",
+    "a worker's start that is none": "WORKER w TRANSFER INPUT file 1 1 nan",
+    "a worker's start below zero": "WORKER w TRANSFER INPUT file 1 1 -5",
+    "a worker's end that is too late": f"WORKER w CACHE_UPDATE file 1 {10**17} {10**15}",
+    "a start before 1970, of 2023": "WORKER w CACHE_UPDATE file 1 9999999999",
+    "a worker's word that is none": "WORKER w what",
+    "a worker that does nothing": "WORKER w",
+    "a nameless worker's word that is none": "WORKER (null) what",
+    "a manager's word that is none": "MANAGER what",
+    "a library without a number": "LIBRARY one SENT w",
+    "a library without a word": "LIBRARY 1 sent w",
+    "a category without a name": "CATEGORY",
+    "null characters": "\0\0\0 TASK \0",
+}
+
+
+@pytest.mark.parametrize("kind", [WORK_QUEUE, TASKVINE])
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_record_that_is_not_understood(tmp_path: Path, kind: str, name: str) -> None:
+    """It is kept as unmatched, gives no row, and those around it count."""
+    around = [record(START, "MANAGER START"), record(START + 2, "TASK 8 WAITING work")]
+    bad = record(START + 1, HOSTILE[name])
+    path = write(tmp_path / NAMES[kind], around[0] + bad + around[1])
+    batch = read(path)
+    (((reason, _template), found),) = batch.unmatched.items()
+    assert (reason, found.times, found.offset) == (DRIFT, 1, len(around[0]))
+    assert found.text == bad.rstrip("\n").replace("\0", "\\0")[:500]
+    assert rows_of(batch) == (
+        2,
+        [(f"{kind}.manager", MANAGER), (f"{kind}.task", f"{MANAGER}/8")],
+        [(MANAGER, START, "START"), (f"{MANAGER}/8", START + 2, "WAITING")],
+        [],
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"nothing",
+        b"1795397975",
+        b"1795397975000000 10123",
+        b"-1795397975000000 10123 TASK 1 WAITING work",
+        b"1e15 10123 TASK 1 WAITING work",
+        b"9" * 5000 + b" 10123 TASK 1 WAITING work",
+        b"100000000000000000 10123 TASK 1 WAITING work",
+        b"9999999999999999999 10123 MANAGER START",
+        b"1795397975000000 x TASK 1 WAITING work",
+        b"1795397975000000 99999999999 TASK 1 WAITING work",
+        b"\xff\xfe\x00",
+        b"x" * 3_000_000,
+    ],
+)
+def test_a_line_that_is_no_record(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / NAMES[WORK_QUEUE]
+    head, tail = record(START, "MANAGER START").encode(), record(START + 2, "TASK 8 WAITING work").encode()
+    path.write_bytes(head + line + b"\n" + tail)
+    batch = read(path)
+    (((reason, _template), found),) = batch.unmatched.items()
+    assert (reason, found.times, found.offset) == (DRIFT, 1, len(head))
+    assert rows_of(batch)[:2] == (2, [("workqueue.manager", MANAGER), ("workqueue.task", f"{MANAGER}/8")])
+
+
+@pytest.mark.parametrize(
+    "resources",
+    ["{", "[]", "null", "7", '{"a":7}', '{"a":[]}', '{"a":["x"]}', '{"a":{}}', '{"a":' * 5000, '{"a":[NaN,1]}', "\\",
+     '{"a":[-Infinity]}', '{"a":[%s]}' % ("9" * 400), '{"a":[%s]}' % ("9" * 5000)],
+)  # fmt: skip
+def test_amounts_that_are_none(tmp_path: Path, resources: str) -> None:
+    """The rest of such a record counts."""
+    text = lines(
+        (0, "MANAGER START"),
+        (1, f"TASK 1 WAITING work FIRST_RESOURCES {resources}"),
+        (2, f"WORKER w RESOURCES {resources}"),
+        (3, f"TASK 1 RUNNING w FIRST_RESOURCES {resources}"),
+        (4, f"TASK 1 RETRIEVED SUCCESS 0 {{}} {resources}"),
+    )
+    database = imported(tmp_path, text)
+    assert task_events(database) == {"1": "WAITING RUNNING RETRIEVED"}
+    assert [row[2] for row in query(database, SPANS)] == [
+        '{"pid": 10123}', '{"category": "work", "exit_code": 0, "result": "SUCCESS"}', None
+    ]  # fmt: skip
+
+
+def test_amounts_of_any_name(tmp_path: Path) -> None:
+    """Among them names of Python's own, and what is no character."""
+    said = r'{"self":[1,"MB"],"span":[2,"MB"],"\ud800":[3,"MB"],"":[4,"MB"],"é":[5,"MB"]}'
+    database = imported(
+        tmp_path, lines((0, "MANAGER START"), (1, f"TASK 1 WAITING work F {said}"), (2, f"WORKER w RESOURCES {said}"))
+    )
+    stored = '"": 4, "?": 3, "self": 1, "span": 2, "é": 5'
+    assert [row[2] for row in query(database, SPANS)][1:] == [
+        f'{{"category": "work", "requested": {{{stored}}}}}',
+        f"{{{stored}}}",
+    ]
+
+
+@pytest.mark.parametrize("size", [1, logfile.BLOCK])
+def test_what_comes_after_a_tasks_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """It is added to what the task has, and to what it had when less of the log was there."""
+    monkeypatch.setattr(transactions, "blocks", partial(logfile.blocks, size=size))
+    text = lines(
+        (0, "MANAGER START"),
+        (1, "TASK 1 WAITING work F {}"),
+        (2, "TASK 1 DONE SUCCESS  0 "),
+        (3, "TASK 1 DONE UNKNOWN  7 "),
+    )
+    imported(tmp_path, text[: text.index("\n") + 1])
+    database = imported(tmp_path, text)
+    assert task_events(database) == {"1": "WAITING DONE DONE"}
+    assert json.loads(query(database, SPANS)[1][2]) == {"category": "work", "exit_code": 7, "result": "UNKNOWN"}
+
+
+@pytest.mark.parametrize("name", [WORK_QUEUE, TASKVINE])
+@pytest.mark.parametrize("size", [1, 300, 5000])
+def test_blocks_of_any_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, size: int) -> None:
+    log = run_folder(name, whole=False) / LOGS[name]
+    # The last records once more, later and in another order: of tasks that have ended.
+    plain = re.sub(r' \{"time_.*', " {}", log.read_text(), flags=re.MULTILINE).splitlines()[-40:]
+    last = [f"{int(line[:16]) + 10**8 * n}{line[16:]}" for n in (1, 2) for line in plain]
+    path = write(tmp_path / log.name, log.read_text() + "".join(f"{line}\n" for line in reversed(last)))
+    import_logs(tmp_path / "once.db", path)
+    monkeypatch.setattr(transactions, "blocks", partial(logfile.blocks, size=size))
+    monkeypatch.setattr(cctools, "_BLOCK", size)
+    import_logs(tmp_path / "pieces.db", path)
+    assert differences(readable(tmp_path / "once.db"), readable(tmp_path / "pieces.db")) == {}
