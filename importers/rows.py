@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice, repeat
+from operator import lt
 from typing import Any, NamedTuple
 
 from importers.keys import KeyPrefix, surrogate_key
@@ -14,7 +19,33 @@ from importers.times import Clock
 TEXT_KEPT = 500
 """How much of an unmatched record is kept, in characters."""
 
-_VARIABLE = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,}(?:-[0-9a-f]+)*\b|\d+(?:\.\d+)?|'[^']{40,}'")
+KINDS_KEPT = 200
+"""How many kinds of unmatched records of one source are kept apart for each reason. The others count as one kind."""
+
+OTHER_KINDS = "(other kinds)"
+"""Stands for the templates that are not kept apart."""
+
+DRIFT = "looks like an event, but matches no pattern"
+"""Why a line is unmatched that an upgrade of what wrote the log may have worded in another way."""
+
+# What varies from record to record, and what is left of it: in this order, since names hold numbers.
+_VARIABLE = (
+    # Sending message {'block_id': '0', 'tasks': [1, 2]}, which may be cut off; not all of a JSON record
+    (re.compile(r"(?!\A)\{(?:.*\}|.*)", re.DOTALL), "{#}"),
+    # b'2d216d98b581', but not the apostrophe of a word; not the names in JSON
+    (re.compile(r"""(?<!\w)b?(?:'[^'\n]*'|"[^"\n]{40,}")(?!\w)"""), "'#'"),
+    # <function work at 0x7f12>, <AppFuture at 0x7f13 state=finished returned <object at 0x7f14>>
+    (re.compile(r"<[A-Za-z_](?:[^<>]|<[^<>]*>)*>"), "<#>"),
+    # tcp://127.0.0.1:54001, /home/alice/runinfo/000/parsl.log
+    (re.compile(r"\b\w+://\S+|(?<![\w/])(?:/[\w.@%+~=-]+){2,}/?"), "#"),
+    (re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,}(?:-[0-9a-f]+)*\b|\d+(?:\.\d+)?"), "#"),
+    # [#, #] and [#]; task #, task #
+    (re.compile(r"(?<![\w.#])((?:\w+ )?'?#'?)(?:, ?\1(?!\w|\.#))+"), r"\1"),
+    # App work, executor htex_Local, exception of type ValueError
+    (re.compile(r"\b(App|executor|of type) (?!(?:tasks?|ids?|has|is|with|in|for|from|was|and)\b)[\w.-]+"), r"\1 #"),
+    # changing state from pending to launched
+    (re.compile(r"\bfrom \w+ to \w+"), "from # to #"),
+)
 
 
 def storable(text: str) -> str:
@@ -33,6 +64,31 @@ def _jsonable(value: Any) -> Any:
     return value
 
 
+def _ascends(spans: array[int], times: array[float]) -> bool:
+    """Tell whether each event comes after the one before it, in order of spans and then of times."""
+    rows, nexts = zip(spans, times, strict=True), zip(spans, times, strict=True)
+    return all(map(lt, rows, islice(nexts, 1, None)))
+
+
+encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=str).encode
+"""Returns attributes as JSON text."""
+
+_ROWS = (
+    "span_runs",
+    "span_types",
+    "span_keys",
+    "attributes",
+    "event_spans",
+    "event_times",
+    "event_types",
+    "event_offsets",
+    "subspans",
+    "subspan_notes",
+    "samples",
+)
+"""The columns of a batch that can be passed on in parts."""
+
+
 class Unmatched(NamedTuple):
     """A kind of record that was not understood: how often, and its first."""
 
@@ -41,9 +97,18 @@ class Unmatched(NamedTuple):
     text: str
 
 
+def _shortened(text: str | bytes) -> str:
+    """Return the start of a text as it can be stored."""
+    if isinstance(text, bytes):
+        text = text[: 4 * TEXT_KEPT].decode("utf-8", "replace")
+    return text[:TEXT_KEPT].replace("\0", "\\0")
+
+
 def template(text: str) -> str:
-    """Replace what varies from record to record: numbers, ids, long quotes."""
-    return _VARIABLE.sub("#", text)[:200]
+    """Replace what varies from record to record: numbers, ids, quotes, objects, paths, lists, names of apps."""
+    for varies, left in _VARIABLE:
+        text = varies.sub(left, text)
+    return text[:200]
 
 
 @dataclass
@@ -65,6 +130,8 @@ class Batch:
     uuids: list[str] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     attributes: dict[int, dict[str, Any]] = field(default_factory=dict)
+    attributes_json: dict[int, str] = field(default_factory=dict)
+    """Made of the attributes when the batch is sealed."""
     # Events: parallel columns.
     event_spans: array[int] = field(default_factory=lambda: array("q"))
     event_times: array[float] = field(default_factory=lambda: array("d"))
@@ -84,8 +151,15 @@ class Batch:
     run_names: dict[str, str] = field(default_factory=dict)
     run_clocks: dict[str, Clock] = field(default_factory=dict)
     run_offsets: dict[str, float] = field(default_factory=dict)
+    # Where rows are wanted in parts: what takes a part, the number of the first span that was not in one, and
+    # how many events, with their first and last time, were.
+    sink: Callable[[Batch], object] | None = field(default=None, compare=False)
+    first_span: int = 0
+    events_given: int = 0
+    times_given: list[float] = field(default_factory=list)
     _span_index: dict[tuple[str, ...], int] = field(default_factory=dict)
     _event_type_index: dict[str, int] = field(default_factory=dict)
+    _kinds: Counter[str] = field(default_factory=Counter)
 
     def span(self, span_type: str, *key: str, run: str | None = None) -> int:
         """Return the number of a span, made on first mention."""
@@ -93,17 +167,34 @@ class Batch:
         identity = (run, span_type, *key)
         index = self._span_index.get(identity)
         if index is None:
-            index = self._span_index[identity] = len(self.span_types)
+            index = self._span_index[identity] = self.first_span + len(self.span_types)
             self.span_runs.append(run)
             self.span_types.append(span_type)
             self.span_keys.append(key)
         return index
 
-    def annotate(self, span: int, **values: Any) -> None:
+    def annotate(self, span: int, /, **values: Any) -> None:
         """Set attributes of a span; None says nothing."""
         kept = {storable(name): _jsonable(value) for name, value in values.items() if value is not None}
         if kept:
             self.attributes.setdefault(span, {}).update(kept)
+
+    def new_spans(self, span_type: str, keys: Sequence[tuple[str, ...]]) -> range:
+        """Return the numbers of many spans that are not mentioned before, nor to be found by their keys later."""
+        first = self.first_span + len(self.span_types)
+        self.span_runs += repeat(self.run, len(keys))
+        self.span_types += repeat(span_type, len(keys))
+        self.span_keys += keys
+        return range(first, first + len(keys))
+
+    def events(
+        self, spans: Iterable[int], times: Iterable[float], types: Iterable[int], offsets: Iterable[int]
+    ) -> None:
+        """Add many events: columns of spans, UTC seconds, types as ``event_type`` numbers them, and offsets."""
+        self.event_spans.extend(spans)
+        self.event_times.extend(times)
+        self.event_types.extend(types)
+        self.event_offsets.extend(offsets)
 
     def event_type(self, name: str) -> int:
         """Return the number of an event type within this batch."""
@@ -126,18 +217,47 @@ class Batch:
         if note:
             self.subspan_notes[superspan, subspan] = note
 
-    def reject(self, reason: str, offset: int, text: str | bytes) -> None:
-        """Keep a record that gave no row: the first of its kind, and how many there are."""
-        if isinstance(text, bytes):
-            text = text[: 4 * TEXT_KEPT].decode("utf-8", "replace")
-        text = text[:TEXT_KEPT].replace("\0", "\\0")
-        kind = (reason, template(text))
-        times, first, kept = self.unmatched.get(kind, (0, offset, text))
-        self.unmatched[kind] = Unmatched(times + 1, first, kept)
+    def reject(self, reason: str, offset: int, text: str | bytes, kind: str | bytes | None = None) -> None:
+        """Keep a record that gave no row: the first of its kind, and how many there are.
+
+        ``kind`` is the part of the text that tells its kind, by default all of it.
+        """
+        text = _shortened(text)
+        key = (reason, template(text if kind is None else _shortened(kind)))
+        if key not in self.unmatched:
+            if self._kinds[reason] < KINDS_KEPT:
+                self._kinds[reason] += 1
+            else:
+                key = (reason, OTHER_KINDS)
+        times, first, kept = self.unmatched.get(key, (0, offset, text))
+        self.unmatched[key] = Unmatched(times + 1, first, kept)
 
     def table(self, name: str, columns: tuple[str, ...]) -> list[tuple[Any, ...]]:
         """Return the list that collects rows of a type-aware table: a span, then these columns."""
         return self.tables.setdefault(name, (columns, []))[1]
+
+    def hand_over(self) -> None:
+        """Pass on the rows so far, where they are wanted in parts: that bounds memory, and they are stored meanwhile.
+
+        Spans keep their numbers, and later rows may name them. No later event may be alike in span, time and type to
+        one that was passed on.
+        """
+        if self.sink is None:
+            return
+        part, fresh = Batch(self.run), Batch(self.run)
+        for name in _ROWS:
+            setattr(part, name, getattr(self, name))
+            setattr(self, name, getattr(fresh, name))
+        part.first_span, part.event_type_names = self.first_span, self.event_type_names
+        part.seal()
+        self.first_span += len(part.span_types)
+        self.events_given += len(part.event_times)
+        if part.event_times:
+            self.times_given = [
+                min([*self.times_given, *part.event_times]),
+                max([*self.times_given, *part.event_times]),
+            ]
+        self.sink(part)
 
     def seal(self) -> None:
         """Prepare for the store what needs no database: keys, order of events, attributes as text.
@@ -146,26 +266,34 @@ class Batch:
         in span, time and type are counted from 0 in order of offset: two logs that tell of the same event then
         give the same row, while two events stay two.
         """
-        prefixes: dict[tuple[str, ...], KeyPrefix] = {}
-        for identity in self._span_index:
-            run, span_type = identity[:2]
-            if len(identity) == 2:
+        prefixes: dict[tuple[str, str, tuple[str, ...]], KeyPrefix] = {}
+        for run, span_type, key in zip(self.span_runs, self.span_types, self.span_keys, strict=True):
+            if not key:
                 self.uuids.append(surrogate_key(span_type, run))
                 self.keys.append(run)
                 continue
             # Spans of one scope differ in the last part only, so what comes before is hashed once.
-            scope = identity[:-1]
+            scope = (run, span_type, key[:-1])
             prefix = prefixes.get(scope)
             if prefix is None:
-                prefix = prefixes[scope] = KeyPrefix(span_type, run, *identity[2:-1])
-            self.uuids.append(prefix(identity[-1]))
-            self.keys.append("/".join(identity[2:]))
+                prefix = prefixes[scope] = KeyPrefix(span_type, run, *key[:-1])
+            self.uuids.append(prefix.key(key[-1]))
+            self.keys.append("/".join(key))
+        texts: dict[int, str] = {}
+        for span, found in self.attributes.items():
+            # Many spans may share one dictionary.
+            self.attributes_json[span] = texts.get(id(found)) or texts.setdefault(id(found), encode(found))
+        self.attributes = {}
         self._span_index = {}
         self.span_keys = []
         self._sort_events()
 
     def _sort_events(self) -> None:
         columns = (self.event_spans, self.event_times, self.event_types, self.event_offsets)
+        if _ascends(self.event_spans, self.event_times):
+            # In order already, and no two alike.
+            self.event_numbers = array("q", bytes(8 * len(self.event_spans)))
+            return
         ordered = sorted(zip(*columns, strict=True))
         self.event_spans = array("q", [row[0] for row in ordered])
         self.event_times = array("d", [row[1] for row in ordered])

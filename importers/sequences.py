@@ -16,7 +16,6 @@ from itertools import accumulate, groupby
 from operator import itemgetter
 
 from importers.figures import step_figures
-from importers.formats import root_types
 
 GRID = 120
 """Times at which the roots in each state are counted, from the first event of the run's roots to the last."""
@@ -28,18 +27,36 @@ _CODE = "below.type * 1000000 + events.type"
 """A (span type, event type) pair as one number."""
 
 
-def update(conn: sqlite3.Connection, runs: Iterable[int]) -> None:
-    """Bring descendants, variants, sequences, steps and state counts up to date for these runs."""
+def update(conn: sqlite3.Connection, runs: Iterable[int], root_types: Iterable[str]) -> None:
+    """Bring descendants, variants, sequences, steps and state counts up to date for these runs.
+
+    They are kept for these types of root, and for those that have some already: an import that does not name
+    a format has its rows no less. A type of root that is new has them made for every run.
+    """
     types = dict(conn.execute("SELECT name, id FROM span_types").fetchall())
-    for root_type in [types[name] for name in root_types() if name in types]:
+    kept = {root_type for (root_type,) in conn.execute("SELECT DISTINCT root_type FROM variants")}
+    for root_type in sorted(kept | {types[name] for name in root_types if name in types}):
         variants = _Variants(conn, root_type)
-        for run in sorted(runs):
+        every = conn.execute("SELECT DISTINCT run FROM spans WHERE type = ?", [root_type])
+        for run in sorted(runs if root_type in kept else {run for (run,) in every}):
             _descend(conn, run, root_type)
             variants.forget(run)
             roots = _Roots(conn, run, root_type)
             variants.add(roots)
             _count_states(conn, roots, variants)
         variants.summarise()
+
+
+def forget(conn: sqlite3.Connection, run: int) -> None:
+    """Drop what is kept of the roots of a run, whose spans are about to be dropped."""
+    roots = "SELECT root FROM sequences JOIN spans ON spans.id = root WHERE spans.run = ?"
+    types = conn.execute(f"SELECT DISTINCT type FROM spans WHERE id IN ({roots})", [run]).fetchall()
+    for (root_type,) in types:
+        variants = _Variants(conn, root_type)
+        variants.forget(run)
+        variants.summarise()
+    conn.execute("DELETE FROM descendants WHERE root IN (SELECT id FROM spans WHERE run = ?)", [run])
+    conn.execute("DELETE FROM state_counts WHERE run = ?", [run])
 
 
 def _descend(conn: sqlite3.Connection, run: int, root_type: int) -> None:

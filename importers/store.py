@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
-from itertools import groupby, repeat
-from operator import itemgetter
+from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import Any, NamedTuple
 
-from importers import schema
-from importers.rows import Batch
+from importers import schema, sequences
+from importers.rows import Batch, encode
 from importers.sources import Source
 from importers.times import Clock, clock_of_name, clock_of_offset
 
@@ -22,6 +21,7 @@ class Known(NamedTuple):
     fingerprint: str
     size: int
     clock: str
+    records: int
 
 
 class Store:
@@ -39,15 +39,20 @@ class Store:
         self._loaded: set[str] = set()
         self._ids: dict[str, int] = {}
         self._next_id: int = conn.execute("SELECT coalesce(max(id), 0) + 1 FROM spans").fetchone()[0]
-        self._new: list[tuple[str, int, int, str]] = []
+        self._new = _NewSpans()
         self._first_new = self._next_id
         self._bounds: dict[int, tuple[float, float]] = {}
         self._stale_bounds: set[int] = set()
-        self._attributes: dict[int, dict[str, Any]] = {}
+        self._attributes: dict[int, str] = {}
+        self._numbered: dict[str, list[int]] = {}
 
     def known(self, source: Source) -> Known | None:
         """Return what a source was when it was imported before, or None."""
-        row = self.conn.execute("SELECT fingerprint, size, clock FROM sources WHERE key = ?", [source.key]).fetchone()
+        if source.key in self._numbered:
+            return None
+        row = self.conn.execute(
+            "SELECT fingerprint, size, clock, records FROM sources WHERE key = ?", [source.key]
+        ).fetchone()
         return Known(*row) if row else None
 
     def drop_run(self, key: str) -> None:
@@ -55,6 +60,7 @@ class Store:
         row = self.conn.execute("SELECT id FROM runs WHERE key = ?", [key]).fetchone()
         if row is None:
             return
+        sequences.forget(self.conn, row[0])
         spans, sources = "SELECT id FROM spans WHERE run = :run", "SELECT id FROM sources WHERE run = :run"
         for table, column, ids in (
             ("events", "span", spans),
@@ -88,35 +94,30 @@ class Store:
         self.touched.add(run)
         return run
 
+    def add_part(self, source: Source, part: Batch) -> None:
+        """Add a part of the rows of a source that is new here; ``add`` adds the rest, and what is told of it."""
+        if source.key not in self._numbered:
+            self._drop_stand_in(source)
+            self._source(source, Batch(source.run.key), 0, "")
+        (source_id,) = self.conn.execute("SELECT id FROM sources WHERE key = ?", [source.key]).fetchone()
+        self._rows(source, part, source_id)
+        self._write_spans()
+
     def add(self, source: Source, batch: Batch, size: int, fingerprint: str) -> None:
         """Add the rows of one source. Rows that are there already stay as they are."""
-        if source.run.run_id is not None and source.run.stand_in:
-            self.drop_run(source.run.stand_in)
-        for key in dict.fromkeys(batch.span_runs):
-            self._load(key)
+        self._drop_stand_in(source)
         for key, name in batch.run_names.items():
             self.run(key, name)
         for key, offset in batch.run_offsets.items():
             self.run(key, utc_offset=offset)
-        self._forget_other_clock(source, batch)
+        if source.key not in self._numbered:
+            self._forget_other_clock(source, batch)
         source_id = self._source(source, batch, size, fingerprint)
-        ids = self._span_ids(batch)
-        for index, attributes in batch.attributes.items():
-            self._attributes.setdefault(ids[index], {}).update(attributes)
-        self._events(batch, ids, source_id)
-        self.conn.executemany(
-            "INSERT OR IGNORE INTO subspans (superspan, subspan, key, note) VALUES (?, ?, ?, ?)",
-            sorted(
-                (ids[pair[0]], ids[pair[1]], key, batch.subspan_notes.get(pair)) for pair, key in batch.subspans.items()
-            ),
-        )
+        self._rows(source, batch, source_id)
+        del self._numbered[source.key]
         self.conn.executemany(
             "UPDATE metrics SET unit = ? WHERE id = ?",
             [(unit, self._metrics[name]) for name, unit in batch.units.items()],
-        )
-        self.conn.executemany(
-            "INSERT OR IGNORE INTO samples (span, metric, time, value, source) VALUES (?, ?, ?, ?, ?)",
-            [(ids[span], self._metrics[name], at, value, source_id) for span, name, at, value in batch.samples],
         )
         self.conn.execute("DELETE FROM unmatched WHERE source = ?", [source_id])
         self.conn.executemany(
@@ -135,6 +136,30 @@ class Store:
                 [source_id, self.run(key), clock.name, clock.evidence],
             )
 
+    def _drop_stand_in(self, source: Source) -> None:
+        if source.run.run_id is not None and source.run.stand_in:
+            self.drop_run(source.run.stand_in)
+
+    def _rows(self, source: Source, batch: Batch, source_id: int) -> None:
+        """Add spans, events, nestings and samples."""
+        for key in dict.fromkeys(batch.span_runs):
+            self._load(key)
+        ids = self._numbered.setdefault(source.key, [])
+        ids += self._span_ids(batch)
+        for index, attributes in batch.attributes_json.items():
+            span = ids[index]
+            known = self._attributes.get(span)
+            self._attributes[span] = attributes if known is None else encode(json.loads(known) | json.loads(attributes))
+        self._events(batch, ids, source_id)
+        notes = batch.subspan_notes
+        nested = sorted((ids[pair[0]], ids[pair[1]], key, notes.get(pair)) for pair, key in batch.subspans.items())
+        columns = list(zip(*nested, strict=True)) or [()]
+        insert(self.conn, "INSERT OR IGNORE INTO subspans (superspan, subspan, key, note)", columns)
+        self.conn.executemany(
+            "INSERT OR IGNORE INTO samples (span, metric, time, value, source) VALUES (?, ?, ?, ?, ?)",
+            [(ids[span], self._metrics[name], at, value, source_id) for span, name, at, value in batch.samples],
+        )
+
     def _forget_other_clock(self, source: Source, batch: Batch) -> None:
         """Drop the times of a source that was read by another clock before."""
         row = self.conn.execute("SELECT id, clock FROM sources WHERE key = ?", [source.key]).fetchone()
@@ -148,17 +173,18 @@ class Store:
         self._stale_bounds |= {self.run(key) for key in batch.span_runs}
 
     def _source(self, source: Source, batch: Batch, size: int, fingerprint: str) -> int:
-        times = batch.event_times
+        times = [*batch.event_times, *batch.times_given]
+        has_spans = source.run.key in batch.span_runs or bool(self._numbered.get(source.key))
         row = {
             "key": source.key,
             "importer": source.importer,
             "path": source.name,
             "format": batch.format,
-            "run": self.run(source.run.key) if source.run.directory or source.run.key in batch.span_runs else None,
+            "run": self.run(source.run.key) if source.run.directory or has_spans else None,
             "size": size,
             "fingerprint": fingerprint,
             "records": batch.records,
-            "events": len(times),
+            "events": len(batch.event_times) + batch.events_given,
             "unmatched": sum(found.times for found in batch.unmatched.values()),
             "first_time": min(times, default=None),
             "last_time": max(times, default=None),
@@ -183,37 +209,41 @@ class Store:
             self._ids.update(self.conn.execute("SELECT uuid, id FROM spans WHERE run = ?", [run]))
 
     def _span_ids(self, batch: Batch) -> list[int]:
-        known, new = self._ids, self._new
-        ids = []
-        for uuid, span_type, run, key in zip(batch.uuids, batch.span_types, batch.span_runs, batch.keys, strict=True):
-            span = known.get(uuid)
-            if span is None:
-                span = known[uuid] = self._next_id
-                self._next_id += 1
-                new.append((uuid, self._types[span_type], self._runs[run], key))
-            ids.append(span)
-        return ids
+        known, new, new_ids = self._ids, self._new, count(self._next_id)
+        places: Sequence[int] = range(len(batch.uuids))
+        if not known.keys().isdisjoint(batch.uuids):
+            places = [place for place, uuid in enumerate(batch.uuids) if uuid not in known]
+        known.update((batch.uuids[place], next(new_ids)) for place in places)
+        self._next_id = next(new_ids)
+        new.uuids += [batch.uuids[place] for place in places]
+        new.types += [self._types[batch.span_types[place]] for place in places]
+        new.runs += [self._runs[batch.span_runs[place]] for place in places]
+        new.keys += [batch.keys[place] for place in places]
+        return [known[uuid] for uuid in batch.uuids]
 
     def _events(self, batch: Batch, ids: list[int], source: int) -> None:
         spans = [ids[span] for span in batch.event_spans]
         types = [self._event_types[name] for name in batch.event_type_names]
-        self.conn.executemany(
-            "INSERT OR IGNORE INTO events (span, time, type, n, source, offset) VALUES (?, ?, ?, ?, ?, ?)",
-            zip(
-                spans,
-                batch.event_times,
-                [types[name] for name in batch.event_types],
-                batch.event_numbers,
-                repeat(source),
-                batch.event_offsets,
-                strict=False,
-            ),
+        columns = (
+            spans,
+            batch.event_times,
+            [types[name] for name in batch.event_types],
+            batch.event_numbers,
+            [source] * len(spans),
+            batch.event_offsets,
         )
+        insert(self.conn, "INSERT OR IGNORE INTO events (span, time, type, n, source, offset)", columns)
+        # Events of a span come in order of time: of equal keys, a dictionary keeps the last.
+        times = batch.event_times
+        last = dict(zip(spans, times, strict=True))
+        first = dict(zip(reversed(spans), reversed(times), strict=True))
         bounds = self._bounds
-        for span, times in groupby(zip(spans, batch.event_times, strict=True), key=itemgetter(0)):
-            found = [time for _span, time in times]
+        if not bounds:
+            bounds.update((span, (began, last[span])) for span, began in first.items())
+            return
+        for span, began in first.items():
             old = bounds.get(span)
-            bounds[span] = (found[0], found[-1]) if old is None else (min(old[0], found[0]), max(old[1], found[-1]))
+            bounds[span] = (began, last[span]) if old is None else (min(old[0], began), max(old[1], last[span]))
 
     def _tables(self, batch: Batch) -> None:
         for name, (columns, rows) in batch.tables.items():
@@ -225,38 +255,48 @@ class Store:
             )
 
     def flush(self) -> None:
-        """Write the spans, with their attributes and the times of their first and last event."""
-        first = self._first_new
-        self.conn.executemany(
-            "INSERT INTO spans (id, uuid, type, run, key, began, ended, attributes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                (
-                    span,
-                    *values,
-                    *self._bounds.get(span, (None, None)),
-                    _json(self._attributes.get(span)),
-                )
-                for span, values in enumerate(self._new, first)
-            ),
-        )
-        old_attributes = {span: found for span, found in self._attributes.items() if span < first}
-        self.conn.executemany(
-            "UPDATE spans SET attributes = json_patch(coalesce(attributes, '{}'), ?) WHERE id = ?",
-            ((_json(found), span) for span, found in old_attributes.items()),
-        )
-        self.conn.executemany(
-            "UPDATE spans SET began = min(coalesce(began, ?1), ?1), ended = max(coalesce(ended, ?2), ?2) WHERE id = ?3",
-            ((*bounds, span) for span, bounds in self._bounds.items() if span < first),
-        )
+        """Write what is left of spans, and make the indexes."""
+        self._write_spans()
         for run in self._stale_bounds:
             self._rebound(run)
-        self._new, self._attributes, self._bounds = [], {}, {}
-        self._first_new = self._next_id
         if self._unindexed:
             # Faster once the rows are in than kept up row by row. executescript commits.
             schema.create_indexes(self.conn)
             self.conn.execute("BEGIN")
             self._unindexed = False
+
+    def _write_spans(self) -> None:
+        """Write the spans, with their attributes and the times of their first and last event."""
+        first = self._first_new
+        new, nothing = self._new, (None, None)
+        size = len(new.uuids)
+        attributes = [self._attributes.get(span) for span in range(first, first + size)]
+        bounds = [self._bounds.get(span, nothing) for span in range(first, first + size)]
+        insert(
+            self.conn,
+            "INSERT INTO spans (id, uuid, type, run, key, began, ended, attributes)",
+            (
+                range(first, first + size),
+                new.uuids,
+                new.types,
+                new.runs,
+                new.keys,
+                [began for began, _ended in bounds],
+                [ended for _began, ended in bounds],
+                attributes,
+            ),
+        )
+        old_attributes = {span: found for span, found in self._attributes.items() if span < first}
+        self.conn.executemany(
+            "UPDATE spans SET attributes = json_patch(coalesce(attributes, '{}'), ?) WHERE id = ?",
+            ((found, span) for span, found in old_attributes.items()),
+        )
+        self.conn.executemany(
+            "UPDATE spans SET began = min(coalesce(began, ?1), ?1), ended = max(coalesce(ended, ?2), ?2) WHERE id = ?3",
+            ((*bounds, span) for span, bounds in self._bounds.items() if span < first),
+        )
+        self._new, self._attributes, self._bounds = _NewSpans(), {}, {}
+        self._first_new = self._next_id
 
     def retime(self) -> None:
         """Move times that were read by a guessed clock to the clock that a run's log shows by now."""
@@ -303,12 +343,56 @@ class Store:
             [source, run],
         )
         self.conn.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", moved)
+        moved = self.conn.execute(
+            """SELECT samples.span, samples.metric, moved(samples.time), samples.value, samples.source
+               FROM spans JOIN samples ON samples.span = spans.id WHERE spans.run = ? AND samples.source = ?""",
+            [run, source],
+        ).fetchall()
+        self.conn.execute(
+            "DELETE FROM samples WHERE source = ? AND span IN (SELECT id FROM spans WHERE run = ?)", [source, run]
+        )
+        self.conn.executemany("INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?)", moved)
         self._rebound(run)
         (importer,) = self.conn.execute("SELECT importer FROM sources WHERE id = ?", [source]).fetchone()
         # Only a monitoring.db has given rows to these tables.
         for table, columns in _time_columns(self.conn) if importer == "parsl_monitoring" else ():
             changes = ", ".join(f"{column} = moved({column})" for column in columns)
             self.conn.execute(f"UPDATE {table} SET {changes} WHERE run_id = ?", [run_key])
+
+
+class _NewSpans:
+    """Spans that are not in the database yet, in columns, in order of their ids."""
+
+    def __init__(self) -> None:
+        self.uuids: list[str] = []
+        self.types: list[int] = []
+        self.runs: list[int] = []
+        self.keys: list[str] = []
+
+
+ROWS_AT_ONCE = 50
+"""Rows that one statement inserts: that is more than twice as fast as a row at a time."""
+
+
+CHUNK = 2000 * ROWS_AT_ONCE
+"""Rows that are brought into order for inserting at a time: a bound on memory."""
+
+
+def insert(conn: sqlite3.Connection, head: str, columns: Sequence[Sequence[Any]]) -> None:
+    """Insert rows, given as columns of equal length, into what ``head`` names: ``INSERT INTO table (column, ...)``."""
+    width, count = len(columns), len(columns[0])
+    marks = f"({', '.join('?' * width)})"
+    for start in range(0, count, CHUNK):
+        many = (min(count - start, CHUNK) // ROWS_AT_ONCE) * ROWS_AT_ONCE
+        values: list[Any] = [None] * (width * many)
+        for place, column in enumerate(columns):
+            values[place::width] = column[start : start + many]
+        conn.executemany(
+            f"{head} VALUES {', '.join([marks] * ROWS_AT_ONCE)}",
+            zip(*[iter(values)] * (width * ROWS_AT_ONCE), strict=True),
+        )
+        rest = [column[start + many : start + CHUNK] for column in columns]
+        conn.executemany(f"{head} VALUES {marks}", zip(*rest, strict=True))
 
 
 def _time_columns(conn: sqlite3.Connection) -> Iterator[tuple[str, list[str]]]:
@@ -325,13 +409,6 @@ def clock_text(batch: Batch) -> str:
     """Say how the times of a source were read as UTC: 'UTC-06:00 (log)' or 'epoch seconds'."""
     clocks = {f"{clock.name} ({clock.evidence})" for clock in batch.run_clocks.values()}
     return ", ".join(sorted(clocks)) or "epoch seconds"
-
-
-_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=str).encode
-
-
-def _json(attributes: dict[str, Any] | None) -> str | None:
-    return _encode(attributes) if attributes else None
 
 
 class _Names(dict[str, int]):

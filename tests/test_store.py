@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from importers import pipeline, schema
+from importers import reading, schema
 from importers.database import StoreError, open_store
 from importers.pipeline import import_paths
 from tests.runs import DATA
@@ -123,7 +123,7 @@ def test_a_reader_goes_on_and_sees_the_new_rows_afterwards(database: Path) -> No
 def test_reading_processes_end_with_a_killed_import(tmp_path: Path) -> None:
     code = (
         "import os, sys, time; from concurrent.futures import ProcessPoolExecutor\n"
-        "from importers.pipeline import _end_with\n"
+        "from importers.reading import _end_with\n"
         "if __name__ == '__main__':\n"
         "    pool = ProcessPoolExecutor(1, initializer=_end_with, initargs=(os.getpid(),))\n"
         "    print(pool.submit(os.getpid).result(), flush=True)\n"
@@ -145,7 +145,7 @@ def test_reading_processes_end_with_a_killed_import(tmp_path: Path) -> None:
 
 def test_other_processes_read_the_largest(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = {"parsl.log": 75, "interchange.log": 50, "manager.log": 22, "worker_0.log": 5}
-    monkeypatch.setattr(pipeline, "_size", sizes.__getitem__)
+    monkeypatch.setattr(reading, "size_of", sizes.__getitem__)
     # 75 bytes are another process's, and 50 + 22 + 5 are read here.
-    assert pipeline._share(list(sizes), 2) == [1, 2, 3]  # type: ignore[arg-type]
-    assert pipeline._share(list(sizes), 1) == [0, 1, 2, 3]  # type: ignore[arg-type]
+    assert reading._share(list(sizes), 2) == [1, 2, 3]  # type: ignore[arg-type]
+    assert reading._share(list(sizes), 1) == [0, 1, 2, 3]  # type: ignore[arg-type]
