@@ -22,10 +22,13 @@ from pathlib import Path
 import click
 
 from tests.benchmarks.htex_run import write_run
+from tests.benchmarks.workqueue_log import write_log
 
 SEARCHING_MODULES = ("importers.htex", "importers.parsl_log")
 IMPORT_TARGET = 25.0
+WORK_QUEUE_TARGET = 16.0
 GREPS_PER_ROUND = 3
+SPLITS_PER_ROUND = 3
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Result:
     verdict: str = "-"
 
     def __str__(self) -> str:
-        return f"{self.name:<14} {self.measured:<46} {self.figure:<26} {self.target:<8} {self.verdict}"
+        return f"{self.name:<14} {self.measured:<72} {self.figure:<26} {self.target:<8} {self.verdict}"
 
 
 def run(command: list[str], **environment: str) -> Finished:
@@ -129,15 +132,64 @@ def measure_import(folder: Path, tasks: int, rounds: int) -> list[Result]:
     ]
 
 
+def read_and_split_seconds(log: Path) -> float:
+    """Return how long Python takes to read a log and split its lines, without its own start."""
+    code = (
+        "import sys, time; began = time.perf_counter()\n"
+        "for line in open(sys.argv[1]): line.split()\n"
+        "print(time.perf_counter() - began)"
+    )
+    command = [sys.executable, "-c", code, str(log)]
+    runs = [subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(SPLITS_PER_ROUND)]
+    return statistics.median(float(run.stdout) for run in runs)
+
+
+def measure_work_queue(folder: Path, tasks: int, rounds: int) -> list[Result]:
+    """Measure ``dnpc import`` of a Work Queue log, sequences included, against splitting its lines."""
+    log = write_log(folder / "transaction_log", tasks)
+    database = folder / "dnpc.sqlite3"
+    command = [sys.executable, "-m", "importers.cli", "import", str(log), "--db", str(database), "--quiet"]
+    read_and_split_seconds(log)  # fills the file cache
+    splits, imports = [], []
+    for _ in range(rounds):
+        database.unlink(missing_ok=True)
+        splits.append(read_and_split_seconds(log))
+        imports.append(run(command))
+    with contextlib.closing(sqlite3.connect(database)) as conn:
+        (events,) = conn.execute("SELECT count(*) FROM events").fetchone()
+        (records, sequences) = conn.execute(
+            "SELECT (SELECT sum(records) FROM sources), (SELECT count(*) FROM sequences)"
+        ).fetchone()
+    ratios = [imported.seconds / split for imported, split in zip(imports, splits, strict=True)]
+    ratio = statistics.median(ratios)
+    what = f"{sequences} tasks, {records} records, {log.stat().st_size / 1e6:.0f} MB"
+    size = database.stat().st_size
+    return [
+        Result(
+            "wq / split",
+            f"dnpc import, whole process: {what}",
+            f"{ratio:.1f} ({min(ratios):.1f} .. {max(ratios):.1f})",
+            f"{WORK_QUEUE_TARGET:.0f}",
+            "met" if ratio <= WORK_QUEUE_TARGET else "MISSED",
+        ),
+        Result("split", "for line in open(log): line.split(), median", f"{statistics.median(splits):.3f} s"),
+        Result("import", "dnpc import, median", f"{statistics.median(i.seconds for i in imports):.2f} s"),
+        Result("memory", "dnpc import, peak resident", f"{max(i.peak for i in imports) / 1e6:.0f} MB"),
+        Result("event", f"database bytes for each of {events} events", f"{size / max(events, 1):.0f} B"),
+    ]
+
+
 @click.command(help=__doc__)
 @click.option("--tasks", default=20_000, show_default=True, help="Tasks in the generated run.")
+@click.option("--wq-tasks", default=50_000, show_default=True, help="Tasks in the generated Work Queue log.")
 @click.option("--rounds", default=5, show_default=True, help="Times that each is measured.")
-def main(tasks: int, rounds: int) -> None:
+def main(tasks: int, wq_tasks: int, rounds: int) -> None:
     """Write the input into a temporary folder, measure, print; exit 1 if a target is missed."""
     # Stopped by a signal, leave neither the child nor 160 MB of logs behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="dnpc-benchmark-") as folder:
-        results = measure_import(Path(folder), tasks, rounds)
+        results = measure_import(Path(folder, "htex"), tasks, rounds) if tasks else []
+        results += measure_work_queue(Path(folder, "workqueue"), wq_tasks, rounds) if wq_tasks else []
     click.echo(Result("name", "measured", "median (min .. max)", "target", "verdict"))
     for result in results:
         click.echo(str(result))
