@@ -12,10 +12,11 @@ from typing import Any
 import click
 
 from importers.database import StoreError
-from importers.formats import FORMATS
+from importers.formats import Added, load_formats
+from importers.pattern_file import FormatError
 from importers.pipeline import NothingToImport, Summary, import_paths
 from importers.readonly import open_readonly
-from importers.report import report_rows, summary_text
+from importers.report import drift_lines, report_rows, summary_text
 from importers.times import UnknownZone, clock_of_name
 
 database_option: Callable[[Any], Any] = click.option(
@@ -26,6 +27,17 @@ database_option: Callable[[Any], Any] = click.option(
     show_default=True,
     help="The database to make or extend.",
 )
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+class _ImporterOption(click.Option):
+    """An option whose help lists the importers that are there without naming a file."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return the two columns of the help."""
+        self.help = f"Use this importer only: {', '.join(sorted(load_formats(Added()).importers))}, or one named here."
+        return super().get_help_record(ctx)
 
 
 @click.group()
@@ -45,7 +57,11 @@ def main() -> None:
 @database_option
 @click.option("--timezone", metavar="ZONE", help="Zone of local times in logs of runs that do not show it themselves, "
               "like America/Chicago or -06:00. Default: this machine's.")  # fmt: skip
-@click.option("--importer", type=click.Choice(sorted(FORMATS)), help="Use this importer only.")
+@click.option("--pattern-file", "pattern_files", multiple=True, type=_FILE, metavar="FILE",
+              help="A log format of your own, in TOML or YAML. Can be repeated.")  # fmt: skip
+@click.option("--module", "modules", multiple=True, type=_FILE, metavar="FILE",
+              help="A log format of your own, in Python. Can be repeated.")  # fmt: skip
+@click.option("--importer", cls=_ImporterOption, metavar="NAME")
 @click.option(
     "--jobs",
     type=click.IntRange(1),
@@ -56,6 +72,8 @@ def import_(
     paths: tuple[Path, ...],
     database: Path,
     timezone: str | None,
+    pattern_files: tuple[Path, ...],
+    modules: tuple[Path, ...],
     importer: str | None,
     jobs: int | None,
     quiet: bool,
@@ -66,18 +84,28 @@ def import_(
     except UnknownZone as error:
         raise click.BadParameter(str(error), param_hint="--timezone") from None
     try:
+        formats = load_formats(Added(pattern_files, modules))
+    except FormatError as error:
+        raise click.ClickException(str(error)) from None
+    for problem in formats.problems:
+        click.echo(problem, err=True)
+    if importer and importer not in formats.importers:
+        known = ", ".join(sorted(formats.importers))
+        raise click.BadParameter(f"{importer!r} is no importer. Known are {known}", param_hint="--importer")
+    try:
         with _progress_bar(not quiet and sys.stderr.isatty()) as (started, progress):
             summary = import_paths(
                 paths,
                 database,
                 clock=clock,
                 importer=importer,
+                formats=formats,
                 jobs=jobs,
                 started=started,
                 progress=progress,
                 finish=create_views,
             )
-    except (NothingToImport, StoreError) as error:
+    except (NothingToImport, StoreError, FormatError) as error:
         raise click.ClickException(str(error)) from None
     _tell(summary, quiet)
 
@@ -104,7 +132,7 @@ def create_views(conn: sqlite3.Connection) -> None:
 
 
 def _tell(summary: Summary, quiet: bool) -> None:
-    wrong = not summary.understood or any(read.error for read in summary.read)
+    wrong = not summary.understood or summary.failed or any(read.error for read in summary.read)
     if not quiet or wrong:
         with open_readonly(summary.database) as conn:
             click.echo(summary_text(conn, summary), err=quiet)
@@ -117,15 +145,23 @@ def _tell(summary: Summary, quiet: bool) -> None:
 
 @main.command()
 @database_option
-def sources(database: Path) -> None:
+@click.option("--check", is_flag=True, help="List only the lines that look like events but match no pattern, "
+              "and exit with status 1 if there are any: for a test after an upgrade of Parsl.")  # fmt: skip
+def sources(database: Path, check: bool) -> None:
     """List what has been imported: sources, clocks, joins made and missing, what was not understood."""
     if not database.exists():
         raise click.ClickException(f"{database} does not exist. Make it with: dnpc import PATH --db {database}")
     try:
         with open_readonly(database) as conn:
-            click.echo("\n".join(report_rows(conn)))
+            drifted = drift_lines(conn) if check else []
+            if check and not drifted:
+                click.echo("No drift: every line that looks like an event is known.")
+            else:
+                click.echo("\n".join(drifted or report_rows(conn)))
     except sqlite3.Error as error:
         raise click.ClickException(f"{database} is no dnpc database: {error}") from None
+    if drifted:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

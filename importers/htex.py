@@ -12,12 +12,12 @@ or ``.jsonlog``. All three name a task by its executor task id, unique in the ex
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 
-from importers.logfile import blocks, dialect, hits
-from importers.pattern import Applier, Pattern, by_literal
+from importers.drift import HTEX_KNOWN, watch
+from importers.line_reader import read_lines
+from importers.pattern import Pattern
 from importers.rows import Batch, storable
 from importers.runs import RUN_LOGS, read_run
 from importers.sources import Progress, Source
@@ -88,6 +88,8 @@ INTERCHANGE_PATTERNS = (
     Pattern(
         rb"Manager b'(?P<manager>[^']+)' has reached its drain time", MANAGER, "draining", literal=b" its drain time"
     ),
+    # Manager b'4bf9bf8c1848' requested drain                               until 2025
+    Pattern(rb"Manager b'(?P<manager>[^']+)' requested drain", MANAGER, "draining", literal=b"' requested drain"),
     Pattern(rb"Manager b'(?P<manager>[^']+)' is drained - ", MANAGER, "drained", literal=b"' is drained - "),
 )
 
@@ -122,6 +124,7 @@ MANAGER_PATTERNS = (
     Pattern(rb"Got shutdown message from interchange", MANAGER, "shutdown_received"),
     Pattern(rb"process_worker_pool ran for ", MANAGER, "exiting"),
     Pattern(rb"Worker (?P<worker>\d{1,18}) has died", WORKER, "died", (MANAGER,), literal=_WORKER_HAS),
+    Pattern(rb"Worker (?P<worker>\d{1,18}) was busy when it died", WORKER, "died_busy", (MANAGER,)),
     Pattern(rb"Worker (?P<worker>\d{1,18}) has been restarted", WORKER, "restarted", (MANAGER,), literal=_WORKER_HAS),
 )
 
@@ -161,7 +164,7 @@ def find(path: Path) -> Source | None:
         if match[3]:
             fields["worker"] = match[3]
     run_directory = label.parent
-    if match[2] and not any((run_directory / name).is_file() for name in RUN_LOGS) and not _names_manager(folder.name):
+    if match[2] and not any((run_directory / name).is_file() for name in RUN_LOGS) and not _is_of_manager(folder):
         return None
     return Source(
         NAME,
@@ -172,9 +175,12 @@ def find(path: Path) -> Source | None:
     )
 
 
-def _names_manager(name: str) -> bool:
-    """Tell a manager's folder (12 hexadecimal digits) from any folder that holds a manager.log."""
-    return re.fullmatch(r"[0-9a-f]{12}", name) is not None
+def _is_of_manager(folder: Path) -> bool:
+    """Tell a manager's folder (12 hexadecimal digits) from any folder that holds a manager.log.
+
+    The managers of funcX and Globus Compute have their folders, named the same way, in one named worker_logs.
+    """
+    return re.fullmatch(r"[0-9a-f]{12}", folder.name) is not None and folder.parent.name != "worker_logs"
 
 
 def read(source: Source, batch: Batch, progress: Progress) -> str:
@@ -193,13 +199,4 @@ def read(source: Source, batch: Batch, progress: Progress) -> str:
             worker = batch.span(WORKER[0], source.fields["manager"], source.fields["worker"])
             batch.annotate(worker, executor=source.fields["label"], block=source.fields.get("block"))
             batch.subspan(manager, worker, source.fields["worker"])
-    groups = by_literal(patterns)
-    appliers = {pattern: Applier(pattern, batch, source.fields) for pattern in patterns}
-    fingerprint = hashlib.sha1(usedforsecurity=False)
-    for block in blocks(source.path, fingerprint, batch, progress):
-        if not batch.format:
-            batch.format = dialect(block)
-        for group in groups:
-            for hit in hits(block, group, source.clock, batch):
-                appliers[hit.pattern](hit)
-    return fingerprint.hexdigest()
+    return read_lines(source, batch, progress, patterns, watch=watch(patterns, HTEX_KNOWN))

@@ -1,31 +1,39 @@
 """Log files as whole lines: where a record starts, its time, and its message.
 
-Three dialects, told apart record by record, so that a file that changes its dialect is read through:
+Parsl's three dialects, and those of funcX and Globus Compute. Records of text are told apart one by one, so that a
+file that changes between the dialects of its family is read through:
 
-=============  ==========================================================================
-``text``       since 2026, and parsl.log always: epoch seconds first, then local time
-               ``1795397698.766988 2026-11-23 01:34:58 MainProcess-3679 Task-Launch_0-139835788478144
-               parsl.dataflow.dflow:565 _update_task_state INFO: Task 0 changing state ...``
-``text local`` HTEX until January 2026: local time only
-               ``2023-03-06 11:20:07.190 interchange:485 HTEX-Interchange(18277) MainThread
-               process_tasks_to_send [DEBUG]  Sent tasks: [1] to manager b'4bf9bf8c1848'``
-``jsonlog``    JSONLogging, since May 2026: one JSON object a line
-               ``{"created": 1795397728.356707, "process": 5738, ..., "formatted": "Sent tasks: [1, 2] ..."}``
-=============  ==========================================================================
+====================  ==========================================================================
+``text``              since 2026, and parsl.log always: epoch seconds first, then local time
+                      ``1795397698.766988 2026-11-23 01:34:58 MainProcess-3679 Task-Launch_0-139835788478144
+                      parsl.dataflow.dflow:565 _update_task_state INFO: Task 0 changing state ...``
+``text local``        HTEX until January 2026: local time only
+                      ``2023-03-06 11:20:07.190 interchange:485 HTEX-Interchange(18277) MainThread
+                      process_tasks_to_send [DEBUG]  Sent tasks: [1] to manager b'4bf9bf8c1848'``
+``jsonlog``           JSONLogging, since May 2026: one JSON object a line
+                      ``{"created": 1795397728.356707, "process": 5738, ..., "formatted": "Sent tasks: [1, 2] ..."}``
+``text funcx``        funcX and early Globus Compute: the level before the process, no colon before the message
+                      ``1659518798.515009 2022-08-03 11:26:38 INFO Executor-Interchange-220177
+                      MainThread-140192181061440 funcx_endpoint.executors.high_throughput.interchange:882 start
+                      Sent task fb0d5bf0-124a-45c5-a1e2-b1b1bbe24d24 to manager b'0739733c6b92'``
+``text funcx local``  Globus Compute: the same, with local time only
+                      ``2026-03-02 10:15:30,123456 DEBUG MainProcess-77 Pending Result Handler-139 ...``
+====================  ==========================================================================
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from importers.pattern import Hit, Pattern
-from importers.rows import Batch
+from importers.pattern import LATEST, Hit, Pattern
+from importers.rows import DRIFT, Batch
 from importers.times import Clock, naive_seconds
 
 BLOCK = 1 << 20
@@ -33,8 +41,16 @@ BLOCK = 1 << 20
 
 BLOCK_HEAD = 1 << 16
 
+FUNCX, FUNCX_LOCAL = "text funcx", "text funcx local"
+"""The dialects of funcX and Globus Compute. Who reads their logs names one of them as the format of the batch."""
+
 _LOCAL = re.compile(rb"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)[.,](\d{3,6}) ")
 _EPOCH = re.compile(rb"-?\d{1,12}\.\d+(?= )")
+# Names of processes and threads hold anything, so a thread's number followed by logger:line is what ends them.
+_FUNCX = re.compile(
+    rb"(?:(\d{1,20}\.\d{1,20}) )?(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:[,.](\d{1,9}))? (?:[A-Z]{4,8}|Level \d{1,4}) "
+    rb"[^\n]{1,300}?-\d{1,20} [^\s:]{1,200}:\d{1,9} [^\s]{1,200} "
+)
 
 
 @dataclass
@@ -84,6 +100,8 @@ def dialect(block: Block) -> str:
     for line in block.data[:BLOCK_HEAD].split(b"\n"):
         if line.startswith(b'{"'):
             return "jsonlog"
+        if match := _FUNCX.match(line):
+            return FUNCX if match[1] else FUNCX_LOCAL
         if _EPOCH.match(line):
             return "text"
         if _LOCAL.match(line):
@@ -91,36 +109,54 @@ def dialect(block: Block) -> str:
     return "unknown"
 
 
-def hits(block: Block, patterns: Sequence[Pattern], clock: Clock, batch: Batch) -> Iterator[Hit]:
+def first_funcx_record(path: Path) -> bytes | None:
+    """Return the first whole record of a funcX or Globus Compute log, or None where there is none.
+
+    It holds a time and a process and stays as the log grows, so it tells a log from others whatever its name.
+    Raises OSError.
+    """
+    with path.open("rb") as file:
+        return next((line for line in file if line.endswith(b"\n") and _FUNCX.match(line)), None)
+
+
+def hits(block: Block, patterns: Sequence[Pattern], clock: Clock, batch: Batch, watched: bool = False) -> Iterator[Hit]:
     """Yield the lines whose message matches one of some patterns that share their literal text.
 
-    A message that starts with the literal that a pattern starts with, yet does not match it, is kept as unmatched.
+    A message that starts with the literal that a pattern starts with, yet does not match it, is kept as unmatched,
+    unless the block is ``watched``: then ``drift.Watch`` keeps it.
     """
-    return (_json_hits if batch.format == "jsonlog" else _text_hits)(block, patterns, clock, batch)
+    return (_json_hits if batch.format == "jsonlog" else _text_hits)(block, patterns, clock, batch, watched)
 
 
-def _text_hits(block: Block, patterns: Sequence[Pattern], clock: Clock, batch: Batch) -> Iterator[Hit]:
+def _text_hits(block: Block, patterns: Sequence[Pattern], clock: Clock, batch: Batch, watched: bool) -> Iterator[Hit]:
     data, start, literal = block.data, block.start, patterns[0].literal
     matchers = [(pattern, pattern.compiled.match) for pattern in patterns]
+    tells_drift = patterns[0].starts_with_literal and not watched
+    is_funcx = batch.format in (FUNCX, FUNCX_LOCAL)
+    other_prefix = _funcx_prefix if is_funcx else _local_prefix
     position = data.find(literal)
     while position >= 0:
         line = data.rfind(b"\n", 0, position) + 1
-        if data[line + 10 : line + 11] == b".":
+        if not is_funcx and data[line + 10 : line + 11] == b".":
             # The prefix holds "logger:lineno function LEVEL: ", so the first ": " ends it.
             message = data.find(b": ", line, position + 2) + 2
             time = _epoch(data, line)
         else:
-            message, time = _local_prefix(data, line, position, clock, batch)
+            message, time = other_prefix(data, line, position, clock, batch)
         if time is not None and message > 1:
             for pattern, match_at in matchers:
                 if match := match_at(data, message):
-                    yield Hit(start + line, time, match, pattern)
+                    if 0 <= time <= LATEST:
+                        yield Hit(start + line, time, match, pattern)
+                    else:
+                        batch.reject("a time that can't be", start + line, line_at(data, line))
                     break
             else:
-                if message == position and patterns[0].starts_with_literal:
-                    batch.reject("event-like text in an unknown form", start + line, line_at(data, line))
+                if tells_drift and message == position:
+                    text = line_at(data, line)
+                    batch.reject(DRIFT, start + line, text, kind=text[message - line :])
         # A line counts once, whatever else it repeats.
-        position = data.find(literal, data.find(b"\n", position))
+        position = data.find(literal, data.find(b"\n", position) + 1 or len(data))
 
 
 def _epoch(data: bytes, line: int) -> float | None:
@@ -137,11 +173,31 @@ def _local_prefix(data: bytes, line: int, position: int, clock: Clock, batch: Ba
         if (match := _EPOCH.match(data, line)) is None:
             return 0, None  # a continuation line: part of the record above it
         return data.find(b": ", line, position + 2) + 2, float(match[0])
-    naive = naive_seconds(f"{match[1].decode()}.{match[2].decode()}")
+    return data.find(b"]  ", line, position + 3) + 3, _utc(match[1], match[2], clock, batch)
+
+
+def _funcx_prefix(data: bytes, line: int, position: int, clock: Clock, batch: Batch) -> tuple[int, float | None]:
+    """Return where the message starts, and its time, in the dialects of funcX and Globus Compute."""
+    if (match := _FUNCX.match(data, line)) is None:
+        return 0, None  # a continuation line, or what a process printed into the log
+    return match.end(), float(match[1]) if match[1] else _utc(match[2], match[3] or b"0", clock, batch)
+
+
+def _utc(moment: bytes, fraction: bytes, clock: Clock, batch: Batch) -> float:
+    """Return the UTC seconds of a local time, or NaN where it is none: a 30th of February."""
+    naive = naive_seconds(f"{moment.decode()}.{fraction.decode()}")
     if naive is None:
-        return 0, None
+        return math.nan
     batch.run_clocks.setdefault(batch.run, clock)
-    return data.find(b"]  ", line, position + 3) + 3, clock.utc(naive)
+    return clock.utc(naive)
+
+
+def time_at(data: bytes, line: int, clock: Clock, batch: Batch) -> float:
+    """Return the time that a line begins with, epoch or local by this clock, as UTC seconds; NaN without one."""
+    if match := _EPOCH.match(data, line):
+        return float(match[0])
+    match = _LOCAL.match(data, line)
+    return _utc(match[1], match[2], clock, batch) if match else math.nan
 
 
 def line_at(data: bytes, line: int) -> bytes:
@@ -150,8 +206,21 @@ def line_at(data: bytes, line: int) -> bytes:
     return data[line : end if end >= 0 else None]
 
 
-def _json_hits(block: Block, patterns: Sequence[Pattern], clock: Clock, batch: Batch) -> Iterator[Hit]:
+def message_at(data: bytes, line: int, end: int) -> int:
+    """Return where the message of a line of text begins, which starts and ends here; 0 where it is no record."""
+    if _EPOCH.match(data, line):
+        # The prefix holds "logger:lineno function LEVEL: ", so the first ": " ends it.
+        mark, length = data.find(b": ", line, end), 2
+    elif _LOCAL.match(data, line):
+        mark, length = data.find(b"]  ", line, end), 3
+    else:
+        return 0
+    return mark + length if mark >= 0 else 0
+
+
+def _json_hits(block: Block, patterns: Sequence[Pattern], clock: Clock, batch: Batch, watched: bool) -> Iterator[Hit]:
     data, start, literal = block.data, block.start, patterns[0].literal
+    tells_drift = patterns[0].starts_with_literal and not watched
     position = data.find(literal)
     while position >= 0:
         line = data.rfind(b"\n", 0, position) + 1
@@ -166,9 +235,9 @@ def _json_hits(block: Block, patterns: Sequence[Pattern], clock: Clock, batch: B
                     yield Hit(start + line, float(record["created"]), match, pattern)
                     break
             else:
-                if patterns[0].starts_with_literal and message.startswith(literal):
-                    batch.reject("event-like text in an unknown form", start + line, message)
-        position = data.find(literal, end)
+                if tells_drift and message.startswith(literal):
+                    batch.reject(DRIFT, start + line, message)
+        position = data.find(literal, end + 1 or len(data))
 
 
 def json_record(line: bytes) -> dict[str, Any] | str:
@@ -183,6 +252,6 @@ def json_record(line: bytes) -> dict[str, Any] | str:
     if not isinstance(created, float | int) or isinstance(created, bool) or not isinstance(formatted, str):
         return "a JSON object without created and formatted"
     # An integer may be too large for a float, and NaN is not less than anything.
-    if not abs(created) < 1e12:
+    if not 0 <= created <= LATEST:
         return "a time that is no number"
     return record

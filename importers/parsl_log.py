@@ -16,10 +16,14 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
+from importers import metric_lines
+from importers.drift import PARSL_KNOWN, watch
+from importers.executor_tasks import RULES as EXECUTOR_TASK_RULES
+from importers.executor_tasks import ExecutorTasks
 from importers.logfile import Block, blocks, dialect, hits, line_at
 from importers.parsl_threads import OTHER, Threads
 from importers.pattern import Hit, Pattern, by_literal
-from importers.rows import Batch, storable
+from importers.rows import DRIFT, Batch, storable
 from importers.runs import RUN_LOGS, read_run, run_name
 from importers.sources import Progress, Source
 from importers.times import EPOCH
@@ -37,17 +41,27 @@ SHARED_LOG_BLOCK = 1 << 26
 """Bytes read at a time: what tells runs apart in one log may lie far from the records it is about."""
 
 
+_OF_OTHER_RUN = "of another run in the same process: its own log has it"
+
+_SUBMITTED = b" submitted for App "
+
 _DEPENDENCY = re.compile(rb"\btask (\d{1,18})\b")
 
 
 class Reader:
     """What has been read of one log so far: its batch, each task's current try, the executor last scaled."""
 
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, batch: Batch, log: str) -> None:
         self.batch = batch
+        self.log = log
         self.tries: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.try_spans: dict[tuple[str, str, int], int] = {}
         self.scaling: dict[str, str] = {}
+        self.all_states: set[str] = set()
+        """The runs with lines for all changes of state."""
+        self.allocated: dict[tuple[str, str], Hit] = {}
+        """Lines that tell of a block, by run and block, whose executor is not named yet."""
+        self.executor_tasks = ExecutorTasks(batch)
         self._workflows: dict[str, int] = {}
 
     def workflow(self, run: str) -> int:
@@ -150,14 +164,30 @@ def _submitted(reader: Reader, hit: Hit, run: str) -> None:
     reader.batch.annotate(span, app=_text(hit, "app"), depends=depends or None)
 
 
-def _state(reader: Reader, hit: Hit, run: str) -> None:
+def _state(reader: Reader, hit: Hit, run: str, state: str | None = None) -> None:
     """Task 0 changing state from pending to launched."""
-    task, state = _text(hit, "task"), _text(hit, "state")
+    task, state = _text(hit, "task"), state or _text(hit, "state")
     try_id = reader.tries[run, task]
     reader.batch.event(reader.try_(run, task, try_id), hit.time, state, hit.offset)
     if state == "fail_retryable":
         # This line still belongs to the try that failed; the next lines to the next one.
         reader.tries[run, task] = try_id + 1
+
+
+def _stated(reader: Reader, hit: Hit, run: str) -> None:
+    """Note that the log has lines for all changes of state."""
+    reader.all_states.add(run)
+    _state(reader, hit, run)
+
+
+def _told(state: str | None = None) -> Callable[[Reader, Hit, str], None]:
+    """Return what takes a state from the lines that told of some, before there were lines for all of them."""
+
+    def apply(reader: Reader, hit: Hit, run: str) -> None:
+        if run not in reader.all_states:
+            _state(reader, hit, run, state)
+
+    return apply
 
 
 def _launched(reader: Reader, hit: Hit, run: str) -> None:
@@ -179,13 +209,15 @@ def _exception(reader: Reader, hit: Hit, run: str) -> None:
     """Task 6 try 0 failed with exception of type ValueError."""
     span = reader.try_(run, _text(hit, "task"), int(hit.match["try"]))
     reader.batch.event(span, hit.time, "exception", hit.offset)
-    reader.batch.annotate(span, exception=_text(hit, "exception"))
+    if hit.match["exception"]:
+        reader.batch.annotate(span, exception=_text(hit, "exception"))
 
 
 def _executor(reader: Reader, hit: Hit, run: str) -> None:
     span = reader.executor(run, _text(hit, "label"))
     reader.batch.event(span, hit.time, "added", hit.offset)
     reader.batch.annotate(span, type=_text(hit, "type"))
+    reader.executor_tasks.added(run, _text(hit, "label"), _text(hit, "type"))
 
 
 def _block_event(event: str) -> Callable[[Reader, Hit, str], None]:
@@ -196,6 +228,20 @@ def _block_event(event: str) -> Callable[[Reader, Hit, str], None]:
             reader.batch.annotate(span, job=_text(hit, "job"))
 
     return apply
+
+
+def _allocated_unnamed(reader: Reader, hit: Hit, run: str) -> None:
+    """Allocated block ID 0: its executor is named when it is launched, at once."""
+    reader.allocated[run, _text(hit, "block")] = hit
+
+
+def _launched_named(reader: Reader, hit: Hit, run: str) -> None:
+    """Launched block 0 on executor htex_Local with job ID 3705."""
+    _block_event("launched")(reader, hit, run)
+    allocated = reader.allocated.pop((run, _text(hit, "block")), None)
+    if allocated is not None:
+        span = reader.block(run, _text(hit, "label"), _text(hit, "block"))
+        reader.batch.event(span, allocated.time, "allocated", allocated.offset)
 
 
 def _scaling(reader: Reader, hit: Hit, run: str) -> None:
@@ -219,6 +265,14 @@ def _load(reader: Reader, hit: Hit, run: str) -> None:
     span = reader.executor(run, _text(hit, "label"))
     for name in _LOADS:
         reader.batch.samples.append((span, name, hit.time, float(hit.match[name])))
+
+
+def _of_executor_task(apply: Callable[[ExecutorTasks, Hit, str], None]) -> Callable[[Reader, Hit, str], None]:
+    return lambda reader, hit, run: apply(reader.executor_tasks, hit, run)
+
+
+def _metric(reader: Reader, hit: Hit, run: str) -> None:
+    metric_lines.add_metric(reader.batch, hit, reader.log, run=run)
 
 
 # Kinds of lines that share one search.
@@ -247,8 +301,14 @@ RULES = (
         _submitted,
     ),
     # 2023 has no state lines; initializing and changing came 2026-04.
-    Rule(Pattern(rb"Task (?P<task>\d{1,18}) initializing state to (?P<state>\w+)"), _state),
-    Rule(Pattern(rb"Task (?P<task>\d{1,18}) changing state from \w+ to (?P<state>\w+)"), _state),
+    Rule(Pattern(rb"Task (?P<task>\d{1,18}) initializing state to (?P<state>\w+)"), _stated),
+    Rule(Pattern(rb"Task (?P<task>\d{1,18}) changing state from \w+ to (?P<state>\w+)"), _stated),
+    # Task 0 set to pending state with AppFuture: <AppFuture at 0x7f2e1f1c4a50 state=pending>      until 2026-04
+    Rule(Pattern(rb"Task (?P<task>\d{1,18}) set to pending state with AppFuture: "), _told("pending")),
+    # Task 0 completed (launched -> exec_done)
+    Rule(Pattern(rb"Task (?P<task>\d{1,18}) completed \(\w+ -> (?P<state>\w+)\)"), _told()),
+    Rule(Pattern(rb"Task (?P<task>\d{1,18}) failed \(\w+ -> (?P<state>\w+)\)", literal=_FAILED), _told()),
+    Rule(Pattern(rb"Task (?P<task>\d{1,18}) marked for retry"), _told("fail_retryable")),
     Rule(
         Pattern(
             rb"Parsl task (?P<task>\d{1,18}) try (?P<try>\d{1,18}) launched on executor (?P<label>\S+)"
@@ -258,7 +318,9 @@ RULES = (
     ),
     Rule(
         Pattern(
-            rb"Task (?P<task>\d{1,18}) try (?P<try>\d{1,18}) failed with exception of type (?P<exception>\S+)",
+            # Until 2023 without the type.
+            rb"Task (?P<task>\d{1,18}) try (?P<try>\d{1,18}) failed"
+            rb"(?: with exception of type (?P<exception>\S+)|$)",
             literal=_FAILED,
         ),
         _exception,
@@ -272,7 +334,7 @@ RULES = (
         _task_event("dependency_failed"),
     ),
     Rule(
-        Pattern(rb"Task (?P<task>\d{1,18}) failed due to failure of an inner join future", literal=_FAILED),
+        Pattern(rb"Task (?P<task>\d{1,18}) failed due to failure of (?:an )?inner join future", literal=_FAILED),
         _task_event("join_failed"),
     ),
     Rule(Pattern(rb"Reusing cached result for task (?P<task>\d{1,18})"), _task_event("memo_reused")),
@@ -296,6 +358,12 @@ RULES = (
         _scaling,
     ),
     Rule(Pattern(rb"Scaling in executor (?P<label>\S+)", literal=_SCALING), _scaling),
+    # Until 2026.
+    Rule(Pattern(rb"Allocated block ID (?P<block>\S+)$"), _allocated_unnamed),
+    Rule(
+        Pattern(rb"Launched block (?P<block>\S+) on executor (?P<label>\S+) with job ID (?P<job>\S+)"),
+        _launched_named,
+    ),
     Rule(Pattern(rb"Marking block (?P<block>\S+) as SCALED_IN"), _scaled_in),
     Rule(
         Pattern(
@@ -306,6 +374,8 @@ RULES = (
         ),
         _load,
     ),
+    Rule(metric_lines.PATTERN, _metric),
+    *(Rule(pattern, _of_executor_task(apply)) for pattern, apply in EXECUTOR_TASK_RULES),
 )
 
 PATTERNS = tuple(rule.pattern for rule in RULES)
@@ -325,25 +395,32 @@ def read(source: Source, batch: Batch, progress: Progress) -> str:
     """Read the log of a DataFlowKernel."""
     fingerprint = hashlib.sha1(usedforsecurity=False)
     if source.run.run_id is None:
-        for _ in blocks(source.path, fingerprint, batch, progress):
-            pass
+        has_tasks = False
+        for block in blocks(source.path, fingerprint, batch, progress):
+            has_tasks = has_tasks or _SUBMITTED in block.data
         # A child process that runs the user's script again starts a log, and stops before the run id.
         batch.format = "no run id"
         batch.reject("a log without 'Run id is': the start of a child process, not a run", 0, source.name)
+        if has_tasks:
+            # Unless it was cut off, this log names its run in another way.
+            batch.reject(DRIFT, 0, "tasks, but no run id")
         return fingerprint.hexdigest()
     if source.run.utc_offset is not None:
         batch.run_offsets[source.run.run_id] = source.run.utc_offset
-    reader, threads, groups = Reader(batch), Threads(source.run.run_id), by_literal(PATTERNS)
+    reader, threads, groups = Reader(batch, source.path.name), Threads(source.run.run_id), by_literal(PATTERNS)
     for block in blocks(source.path, fingerprint, batch, progress, SHARED_LOG_BLOCK):
         batch.format = batch.format or dialect(block)
         threads.read(block, batch.format == "jsonlog")
         for piece in block.pieces():
             _read_piece(piece, batch, groups, threads, reader)
+            _read_drift(piece, batch, threads)
+    for (_run, _block), hit in reader.allocated.items():
+        batch.reject("a block of an executor that is not named", hit.offset, hit.match[0])
     return fingerprint.hexdigest()
 
 
 def _read_piece(block: Block, batch: Batch, groups: list[list[Pattern]], threads: Threads, reader: Reader) -> None:
-    found = (hit for group in groups for hit in hits(block, group, EPOCH, batch))
+    found = (hit for group in groups for hit in hits(block, group, EPOCH, batch, watched=True))
     for hit in sorted(found, key=itemgetter(0)):
         run = threads.run_of(hit.offset)
         if run:
@@ -352,6 +429,12 @@ def _read_piece(block: Block, batch: Batch, groups: list[list[Pattern]], threads
             continue
         line = line_at(block.data, hit.offset - block.start)
         if run == OTHER:
-            batch.reject("of another run in the same process: its own log has it", hit.offset, line)
+            batch.reject(_OF_OTHER_RUN, hit.offset, line)
         else:
             batch.reject("which of the runs in this log it belongs to is not known", hit.offset, line)
+
+
+def _read_drift(block: Block, batch: Batch, threads: Threads) -> None:
+    for line in watch(PATTERNS, PARSL_KNOWN).lines(block, batch.format):
+        is_own = threads.run_of(line.offset) in (threads.own_run, None)
+        batch.reject(DRIFT if is_own else _OF_OTHER_RUN, line.offset, line.text, kind=line.message)

@@ -13,8 +13,14 @@ from typing import NamedTuple
 
 from importers.rows import Batch
 
+LATEST = 1e11
+"""Seconds since 1970: a time beyond it, or before 1970, is a mistake in the log."""
+
 LEADING = 8
 """Bytes of text at a message's start that are enough to search for: a longer text inside would not be rarer."""
+
+EVERY_LINE = b"\n"
+"""The literal of a pattern that holds none that is long enough: what every line holds."""
 
 SpanKey = tuple[str, ...]
 """A span type, then the names of the fields that make its local key."""
@@ -27,10 +33,14 @@ class Pattern:
     ``regex`` matches from the start of the message, which is the line without its prefix of
     time, process and so on. Fields are its named groups and those of the source (label, manager,
     worker ...). ``span`` names the span that the line tells of, ``event`` what happened to it,
-    ``inside`` the spans that it lies in, ``attributes`` the groups kept as attributes of it.
+    ``inside`` the spans that it lies in, ``attributes`` the fields kept as attributes of it.
     A field named by ``each`` holds a list (``1, 2``) and stands for one event of each item.
+    ``run`` names the group that holds the run's id, where the lines of a log tell of several runs.
     ``literal`` is text that every matching line holds, by default what the regex starts with, or else the
-    longest in it; patterns with the same literal can share one search.
+    longest in it; patterns with the same literal can share one search. For `line_reader.read_lines`, it may be the
+    line's end, ``EVERY_LINE``, and ``anywhere`` has the regex searched in the message instead.
+
+    Raises ValueError where a literal is needed and the regex holds none, and re.error.
     """
 
     regex: bytes
@@ -40,6 +50,8 @@ class Pattern:
     attributes: tuple[str, ...] = ()
     each: str = ""
     literal: bytes = b""
+    run: str = ""
+    anywhere: bool = False
     starts_with_literal: bool = field(init=False, default=False)
     compiled: re.Pattern[bytes] = field(init=False, repr=False)
 
@@ -60,11 +72,29 @@ def longest_literal(regex: bytes) -> bytes:
     """
     best = max(_literals(regex), key=len)
     if len(best) < 4:
-        raise ValueError(f"no literal text of four bytes in {regex!r}: add what every such line holds")
+        raise ValueError(
+            f"no literal text of four bytes in {regex!r}: add what every such line holds, or say literal=EVERY_LINE"
+        )
     return best
 
 
-_TOKEN = re.compile(rb"\\[^\w\s]|\[\^?\]?(?:\\.|[^\]])*\]|\{[\d,]*\}|\\.|.", re.DOTALL)
+_PLAIN = re.compile(rb"[ !#-\[\]-~]{4,}")
+"""Text that stands in JSON as it does in text."""
+
+
+def searchable(regex: re.Pattern[bytes]) -> bytes:
+    """Return the longest text of four bytes or more that every line holds which a regex matches, be it text or JSON.
+
+    Returns ``EVERY_LINE`` where there is none.
+    """
+    try:
+        runs = [] if regex.flags & (re.IGNORECASE | re.VERBOSE) else _literals(regex.pattern)
+    except ValueError:
+        runs = []
+    return max((plain for run in runs for plain in _PLAIN.findall(run)), key=len, default=EVERY_LINE)
+
+
+_TOKEN = re.compile(rb"\\[^\w\s]|\\x[\da-fA-F]{2}|\\\d{1,3}|\[\^?\]?(?:\\.|[^\]])*\]|\{[\d,]*\}|\\.|.", re.DOTALL)
 
 
 def _literals(regex: bytes) -> list[bytes]:
@@ -101,57 +131,101 @@ def by_literal(patterns: Iterable[Pattern]) -> list[list[Pattern]]:
     return list(groups.values())
 
 
+NO_SPAN = -1
+"""Where a field of a key is empty."""
+
+
 class Applier:
     """Turns the hits of one pattern into spans, events, nesting and attributes of a batch.
 
-    One serves a whole source, since it remembers the spans of the keys that it has seen.
+    One serves a whole source, since it remembers the spans of the keys that it has seen. A parent whose key has an
+    empty field is left out; a hit whose own key has one is kept as unmatched.
     """
 
     def __init__(self, pattern: Pattern, batch: Batch, source_fields: Mapping[str, str]) -> None:
         self._pattern, self._batch = pattern, batch
-        self._span = _Keyed(pattern.span, batch, source_fields)
-        self._parents = [_Keyed(key, batch, source_fields) for key in pattern.inside]
+        self._span = _Keyed(pattern.span, pattern, batch, source_fields)
+        self._parents = [_Keyed(key, pattern, batch, source_fields) for key in pattern.inside]
         self._event = batch.event_type(pattern.event) if pattern.event else None
+        groups = pattern.compiled.groupindex
+        # A user's list may be written in another way than Parsl's.
+        self._items = _items if pattern.anywhere else _parsls_items
+        self._groups = [name for name in pattern.attributes if name in groups]
+        self._facts = {name: source_fields[name] or None for name in pattern.attributes if name not in groups}
 
     def __call__(self, hit: Hit) -> None:
         """Add the rows of a hit: of one thing, or of each item of a list."""
         batch, match, each = self._batch, hit.match, self._pattern.each
         batch.records += 1
-        for item in match[each].split(b", ") if each else (None,):
+        for item in self._items(match[each]) if each else (None,):
             span = self._span(match, item)
+            if span == NO_SPAN:
+                batch.reject("a field that the span's key needs is empty", hit.offset, match[0])
+                continue
             if self._event is not None:
                 batch.event_spans.append(span)
                 batch.event_times.append(hit.time)
                 batch.event_types.append(self._event)
                 batch.event_offsets.append(hit.offset)
             for parent in self._parents:
-                batch.subspans[parent(match, item), span] = batch.span_keys[span][-1]
-            for name in self._pattern.attributes:
+                above = parent(match, item)
+                if above != NO_SPAN and above != span:
+                    key = batch.span_keys[span]
+                    batch.subspans[above, span] = key[-1] if key else batch.span_runs[span]
+            for name in self._groups:
                 if match[name]:
                     batch.annotate(span, **{name: match[name].decode("utf-8", "replace")})
+            if self._facts:
+                batch.annotate(span, **self._facts)
+
+
+def _parsls_items(found: bytes) -> Iterable[bytes]:
+    """Return the items of a list as Python writes it, ``1, 2``."""
+    return found.split(b", ")
+
+
+def _items(found: bytes | None) -> Iterable[bytes]:
+    """Return the items of a list with commas, however it is written."""
+    return filter(None, map(bytes.strip, (found or b"").split(b",")))
 
 
 class _Keyed:
     """Finds the span of a match; a key made of source fields and groups is looked up by the groups alone."""
 
-    def __init__(self, key: SpanKey, batch: Batch, source_fields: Mapping[str, str]) -> None:
+    def __init__(self, key: SpanKey, pattern: Pattern, batch: Batch, source_fields: Mapping[str, str]) -> None:
         self._span_type, self._fields = key[0], key[1:]
         self._batch, self._source_fields = batch, source_fields
-        self._groups = [name for name in self._fields if name not in source_fields]
+        self._run, self._each = pattern.run, pattern.each
+        key_groups = [name for name in self._fields if name not in source_fields]
+        self._groups = key_groups + [self._run] * bool(self._run and self._run not in key_groups)
         # The common case: the last part of the key varies, the others are facts of the source.
         self._scope = [source_fields[name] for name in self._fields if name in source_fields]
-        self._varies_last = self._groups == list(self._fields[-1:])
-        self._seen: dict[bytes | tuple[bytes, ...], int] = {}
+        last = list(self._fields[-1:])
+        self._varies_last = bool(last) and self._groups == last and all(self._scope) and not self._run
+        self._by_item = bool(self._each) and self._groups == [self._each]
+        self._by_groups = bool(self._groups) and self._each not in self._groups
+        self._seen: dict[bytes | tuple[bytes | None, ...] | None, int] = {}
 
     def __call__(self, match: re.Match[bytes], item: bytes | None) -> int:
-        values = item if item is not None and self._groups else match.group(*self._groups) if self._groups else ()
+        values: bytes | tuple[bytes | None, ...] | None
+        if self._by_item:
+            values = item
+        elif self._by_groups:
+            values = match.group(*self._groups)
+        else:
+            values = tuple(item if name == self._each else match[name] for name in self._groups)
         span = self._seen.get(values)
         if span is None:
-            span = self._seen[values] = self._make((values,) if isinstance(values, bytes) else values)
+            span = self._seen[values] = self._make(values)
         return span
 
-    def _make(self, values: tuple[bytes, ...]) -> int:
-        if self._varies_last:
+    def _make(self, found_values: bytes | tuple[bytes | None, ...] | None) -> int:
+        values = found_values if isinstance(found_values, tuple) else (found_values,)
+        if self._varies_last and values[0]:
             return self._batch.span(self._span_type, *self._scope, values[0].decode("utf-8", "replace"))
-        found = dict(zip(self._groups, (value.decode("utf-8", "replace") for value in values), strict=True))
-        return self._batch.span(self._span_type, *(self._source_fields.get(f) or found[f] for f in self._fields))
+        found = {
+            name: (value or b"").decode("utf-8", "replace") for name, value in zip(self._groups, values, strict=True)
+        }
+        key = [self._source_fields[name] if name in self._source_fields else found[name] for name in self._fields]
+        run = found[self._run] if self._run else None
+        return NO_SPAN if "" in (run, *key) else self._batch.span(self._span_type, *key, run=run)

@@ -258,6 +258,10 @@ CREATE INDEX subspans_subspan ON subspans(subspan);
 CREATE INDEX facets_right ON facets(right);
 CREATE INDEX sequences_variant ON sequences(variant);
 CREATE INDEX descendants_span ON descendants(span);
+/* Of CloudWatch rows, which are kept whole as JSON. */
+CREATE INDEX records_task ON records(json_extract(record, '$."@message".log.task_id'));
+CREATE INDEX records_event ON records(
+    json_extract(record, '$."@message".log.name'), json_extract(record, '$."@message".log.message'));
 """
 
 # The first dnpc's four tables: SQL that was written against them runs unchanged.

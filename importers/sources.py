@@ -44,9 +44,13 @@ class Source:
 class Importer(Protocol):
     """A module that reads one family of formats."""
 
-    NAME: str
-    ROOTS: tuple[str, ...]
-    """Its task-like span types, whose event sequences are kept."""
+    @property
+    def NAME(self) -> str:
+        """What it is called."""
+
+    @property
+    def ROOTS(self) -> tuple[str, ...]:
+        """Its task-like span types, whose event sequences are kept."""
 
     def find(self, path: Path) -> Source | None:
         """Return the source that a file is, judged by its name and place, or None."""

@@ -13,7 +13,16 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from importers import htex, logfile, parsl_log
+from importers import (
+    line_reader,
+    logfile,
+    manager_statistics,
+    parsl_log,
+    submit_scripts,
+    taskgraph,
+    transactions,
+    workqueue_debug,
+)
 from importers.cli import main
 from importers.pipeline import Summary, import_paths
 from importers.rows import Batch
@@ -151,7 +160,8 @@ def read_in_blocks(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     def blocks(path: Path, fingerprint: Any, batch: Batch, progress: Progress) -> Iterator[logfile.Block]:
         return logfile.blocks(path, fingerprint, batch, progress, size)
 
-    monkeypatch.setattr(htex, "blocks", blocks)
+    for module in (line_reader, transactions, manager_statistics, submit_scripts, taskgraph, workqueue_debug):
+        monkeypatch.setattr(module, "blocks", blocks)
     monkeypatch.setattr(parsl_log, "SHARED_LOG_BLOCK", 3 * size)
     monkeypatch.setattr(logfile, "BLOCK", size)
 

@@ -110,6 +110,9 @@ def build(path: Path, tasks: int = 200, hostile: bool = False) -> Path:
     _write(builder)
     _write_report(builder)
     _write_derived(builder)
+    log = {"task_id": "00000000-0000-4000-8000-000000000001", "name": "funcx.forwarder", "message": "received"}
+    record = {"@timestamp": "2026-11-23 01:34:57.099", "@message": {"log": log}}
+    conn.execute("INSERT INTO records VALUES (1, 0, ?)", [json.dumps(record)])
     conn.execute(
         "INSERT INTO parsl_resource (run_id, task_id, try_id, timestamp, uuid, psutil_process_time_user)"
         " SELECT 'run', 0, 0, began, uuid, 0.1 + 0.2 FROM spans WHERE began IS NOT NULL LIMIT 1"

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from importers.formats import FORMATS
-from importers.pipeline import read_source
+from importers.reading import read_source
 from importers.runs import read_run
 from importers.sources import Source, find_sources
 from tests import runs
@@ -646,7 +646,7 @@ def test_folders_whose_names_are_no_text(tmp_path: Path, database: Path) -> None
     (folder / "cpu").rename(folder / os.fsdecode(b"c\xffpu"))
     result = dnpc("import", folder.parent, "--db", database)
     assert result.exit_code == 0
-    assert query(database, "SELECT count(*) FROM sources") == [(9,)]
+    assert query(database, "SELECT count(*) FROM sources") == [(11,)]
 
 
 # Runs that lack something

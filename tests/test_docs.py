@@ -11,7 +11,7 @@ from datasette_dnpc.sql_files import queries
 from tests import docs
 
 
-@pytest.mark.parametrize("file", docs.FILES, ids=lambda file: file.name)
+@pytest.mark.parametrize("file", docs.FILES, ids=lambda file: file.parent.name)
 def test_generated_parts_are_up_to_date(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     assert text == docs.updated(text), "make docs"

@@ -439,6 +439,9 @@ def test_executors_and_blocks(imported: Imported) -> None:
             blocks[f"{label}/{match[2]}", match[1].lower(), at] += 1
         elif match := re.match(r"Marking block (\d+) as SCALED_IN", text):
             blocks[f"{label}/{match[1]}", "scaled_in", at] += 1
+    for path in imported.directory.glob("submit_scripts/*"):
+        if match := re.fullmatch(r"parsl\.(.+)\.block-(\d+)\.(\d+\.\d+)\.sh\.out", path.name):
+            blocks[f"{match[1]}/{match[2]}", "submitted", float(match[3])] += 1
     assert executors and imported.events("parsl.rundir.executor") == executors
     assert imported.events("parsl.rundir.block") == blocks
     managers = {(f"{e.executor}/", e.manager) for e in imported.logs.htex if e.layer == "manager"}
@@ -473,6 +476,9 @@ def test_events_tell_where_they_were_read(imported: Imported) -> None:
     contents: dict[str, bytes] = {}
     for path, offset, time in found:
         name = str(path)
+        if "/submit_scripts/" in name:
+            assert offset == 0 and f".{time}.sh.out" in name
+            continue
         if name not in contents:
             contents[name] = (imported.directory.parent / name).read_bytes()
         data, start = contents[name], offset

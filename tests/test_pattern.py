@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importers import htex, parsl_log
-from importers.pattern import Applier, Hit, Pattern, by_literal, longest_literal
+from importers.pattern import EVERY_LINE, Applier, Hit, Pattern, by_literal, longest_literal, searchable
 from importers.rows import Batch
 from tests.runs import DATA, shared_runs
 
@@ -44,17 +44,44 @@ SAID_ELSEWHERE = {
         b"Too many heartbeats missed for manager b'4bf9bf8c1848' - removing manager",
         b"Manager b'4bf9bf8c1848' has reached its drain time - draining",
         b"Manager b'4bf9bf8c1848' is drained - sending drained message to manager",
+        b"Manager b'4bf9bf8c1848' requested drain",
     ],
     "manager": [
         b"Got tasks: [1, 2], cumulative count of tasks: 2",
         b"Putting exception for executor task 7 in the pending result queue",
         b"Worker 0 has died",
         b"Worker 0 has been restarted",
+        b"Worker 0 was busy when it died",
         b"Got shutdown message from interchange",
         b"process_worker_pool ran for 12.5 seconds",
     ],
     "worker": [b"Received task 7", b"Completed task 7", b"All processing finished for task 7"],
-    "parsl": [b"Task 3 failed due to failure of an inner join future", b"DFK cleanup complete"],
+    "parsl": [
+        b"Task 3 failed due to failure of an inner join future",
+        b"DFK cleanup complete",
+        b"METRIC STRATEGY htex_Local active_tasks=3 running_blocks=2",
+        b"Task 3 set to pending state with AppFuture: <AppFuture at 0x7f2e1f1c4a50 state=pending>",
+        b"Task 3 completed (launched -> exec_done)",
+        b"Task 3 failed (pending -> dep_fail)",
+        b"Task 3 marked for retry",
+        b"Allocated block ID 0",
+        b"Launched block 0 on executor htex_Local with job ID 3705",
+        b"Function data directory: /scratch/TaskVineExecutor-a-2026-g6te, log directory: /a/000/TaskVineExecutor",
+        b"Creating executor task 0 with function at: /a/000/WorkQueueExecutor/function_data/0000/function",
+        b"Creating executor task 0 with function at: /scratch/TaskVineExecutor-a-g6te/0000/function, argument at: /",
+        b"Placing executor task 0 on message queue",
+        b"Placing task 0 on message queue",
+        b"Task 0 submitted to WorkQueue with id 1",
+        b"Executor task 0 submitted to Work Queue with Work Queue task id 1",
+        b"Executor task 0 submitted as TaskVine task with id 1",
+        b"Completed WorkQueue task 1, parsl task 0",
+        b"Updating Future for executor task 0",
+        b"Creating Task 0 with function at: /a/000/WorkQueueExecutor/function_data/0000/function",
+        b"Creating executor task 0 with function at: /a/000/TaskVineExecutor/function_data/0000/function and result "
+        b"to be found at: /a/000/TaskVineExecutor/function_data/0000/result",
+        b"Updating Future for Parsl Task 0",
+        b"Updating Future for Parsl Task: 0. Task 0 has result_received set to True",
+    ],
 }
 
 
@@ -134,11 +161,34 @@ def test_a_line_that_matches_two_patterns_is_found() -> None:
         (rb"\babcd\b", b"abcd"),
         (rb"abcd(?=efghijkl)", b"abcd"),
         (rb"(?!abcdefgh)ijkl", b"ijkl"),
+        (rb"\x41bcde\x66ghi", b"bcde"),
+        (rb"(a)\12bcdef", b"bcdef"),
+        (rb"(a)\1012 bcde", b"2 bcde"),
         ("aéé(é)".encode(), "aéé".encode()),
     ],
 )
 def test_longest_literal(regex: bytes, literal: bytes) -> None:
     assert longest_literal(regex) == literal
+
+
+@pytest.mark.parametrize(
+    ("regex", "text"),
+    [
+        (rb"step=(?P<step>\d+) begins", b" begins"),
+        (rb'"step": \d+, "begins"', b"begins"),
+        (rb"C:\\home", b"home"),
+        ("Schrittfür (?P<step>\\d+)".encode(), b"Schrittf"),
+        (rb"abcd\n", b"abcd"),
+        (rb"abcd|efgh", EVERY_LINE),
+        (rb"(?i)abcd", EVERY_LINE),
+        (rb"(?x) abcd efgh", EVERY_LINE),
+        (rb"(?i:abcd)", EVERY_LINE),
+        (rb"\d+", EVERY_LINE),
+        (rb"abc", EVERY_LINE),
+    ],
+)
+def test_what_to_search_for(regex: bytes, text: bytes) -> None:
+    assert searchable(re.compile(regex, re.MULTILINE)) == text
 
 
 @pytest.mark.parametrize("regex", [b"", rb"\d+", rb"abc\d+def", rb"(abcdefgh)", rb"abcd?efg", rb"[abcdefgh]+", rb"."])

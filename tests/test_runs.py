@@ -16,7 +16,7 @@ HTEX = [
     "htex-crash/000",
     "two-htex/000",
 ]
-MONITORED = [name for name in HTEX if name != "two-htex/000"] + ["runinfo/002"]
+MONITORED = [name for name in HTEX if name != "two-htex/000"] + ["runinfo/002", "workqueue/000", "taskvine/000"]
 
 
 def launched_on_htex(run: Run) -> list[tuple[str, int]]:
