@@ -17,8 +17,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from importers.keys import surrogate_key
+from importers.logfile import whole_lines
 from importers.rows import storable
-from importers.runs import Run, read_run
+from importers.runs import RUN_LOGS, Run, has_tasks, read_run
 from importers.sources import Source
 
 WORK_QUEUE, TASKVINE = "workqueue", "taskvine"
@@ -80,19 +81,15 @@ def managers(transactions: Path) -> tuple[Manager, ...]:
     """
     found: list[Manager] = []
     first: Manager | None = None
-    with transactions.open("rb") as file:
-        rest = b""
-        while chunk := file.read(_BLOCK):
-            data = rest + chunk if rest else chunk
-            if first is None and (match := _RECORD.search(data)):
-                first = Manager(match[2].decode(), int(match[1]))
-            # Few lines hold this text, so few are looked at.
-            position = data.find(_MANAGER)
-            while position >= 0:
-                if match := _START.match(data, data.rfind(b"\n", 0, position) + 1):
-                    found.append(Manager(match[2].decode(), int(match[1])))
-                position = data.find(_MANAGER, position + 1)
-            rest = data[data.rfind(b"\n") + 1 :]
+    for data in whole_lines(transactions, _BLOCK):
+        if first is None and (match := _RECORD.search(data)):
+            first = Manager(match[2].decode(), int(match[1]))
+        # Few lines hold this text, so few are looked at.
+        position = data.find(_MANAGER)
+        while position >= 0:
+            if match := _START.match(data, data.rfind(b"\n", 0, position) + 1):
+                found.append(Manager(match[2].decode(), int(match[1])))
+            position = data.find(_MANAGER, position + 1)
     if first and (not found or found[0].start > first.start):
         found.insert(0, first)
     return tuple(dict.fromkeys(found))
@@ -112,12 +109,17 @@ def source(importer: str, path: Path, kind: str) -> Source | None:
     stand_in = found[0].run_key
     is_in_folders = kind == WORK_QUEUE and len(path.parents) > 2
     run = read_run(path.parents[1]) if is_in_folders else Run(stand_in, None, None, "")
-    if run.run_id is None:
+    if run.run_id is None and not (is_in_folders and _is_beside_tasks(path.parents[1])):
         return Source(importer, path, storable(_name(path)), Run(stand_in, None, None, ""), identity=path.name)
     name = path.relative_to(path.parents[2]).as_posix()
     return Source(
         importer, path, storable(name), replace(run, stand_in=stand_in), {"label": storable(path.parent.name)}
     )
+
+
+def _is_beside_tasks(directory: Path) -> bool:
+    """Tell whether a run directory has a log with tasks, though it does not say its run id."""
+    return any((directory / log).is_file() and has_tasks(directory / log) for log in RUN_LOGS)
 
 
 def without_copies(sources: list[Source]) -> list[Source]:

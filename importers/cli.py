@@ -40,7 +40,31 @@ class _ImporterOption(click.Option):
         return super().get_help_record(ctx)
 
 
-@click.group()
+class _Commands(click.Group):
+    """The commands of this module, and those that answer: they are imported only when one is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, by kind."""
+        from datasette_dnpc.commands import names
+
+        return [*super().list_commands(ctx), *(name for kind in names().values() for name in kind)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command of that name, None if there is none."""
+        if found := super().get_command(ctx, cmd_name):
+            return found
+        from datasette_dnpc.commands import command
+
+        return command(cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one line a command, by kind."""
+        from datasette_dnpc.commands import names, write_commands
+
+        write_commands(self, ctx, formatter, {"Logs": super().list_commands(ctx), **names()})
+
+
+@click.group(cls=_Commands)
 @click.version_option(package_name="datasette-dnpc")
 def main() -> None:
     """Where did the time go? Logs of Parsl workflows as spans and events in SQLite."""
@@ -138,7 +162,7 @@ def _tell(summary: Summary, quiet: bool) -> None:
             click.echo(summary_text(conn, summary), err=quiet)
     if not summary.understood:
         raise click.ClickException(
-            "Nothing in these files was understood: see the reasons above. "
+            "Nothing in these files was understood: see the reasons above, or with: dnpc sources. "
             "If the format should be known, name its importer with --importer"
         )
 

@@ -79,8 +79,8 @@ NESTINGS = (
         Nesting(parsl_log.TRY, executor_task, _EXECUTOR_TASK, (), _OF_SUCH_AN_EXECUTOR)
         for executor_task in cctools.EXECUTOR_TASK.values()
     ),
-    Nesting(parsl_log.BLOCK, htex.MANAGER[0], _BLOCK),
-    Nesting(monitoring.BLOCK, htex.MANAGER[0], _BLOCK),
+    Nesting(parsl_log.BLOCK, htex.MANAGER[0], _BLOCK, named_inside=True),
+    Nesting(monitoring.BLOCK, htex.MANAGER[0], _BLOCK, named_inside=True),
     Nesting(parsl_log.EXECUTOR, metric_lines.STRATEGY, _METRIC, expects="false", named_inside=True),
     Nesting(parsl_log.TASK, metric_lines.COUNTED_DEPS, _METRIC, expects="false", named_inside=True),
     Nesting(parsl_log.TASK, metric_lines.GATHERED_DEPS, _METRIC, expects="false", named_inside=True),

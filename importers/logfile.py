@@ -95,6 +95,19 @@ def blocks(
         batch.reject("last line is incomplete", start, last)
 
 
+def whole_lines(path: Path, size: int = BLOCK) -> Iterator[bytes]:
+    """Yield a file's whole lines in blocks of about this many bytes, each line once. Raises OSError."""
+    rest = [b""]
+    with path.open("rb") as file:
+        while chunk := file.read(size):
+            end = chunk.rfind(b"\n") + 1
+            if end:
+                yield b"".join([*rest, chunk[:end]])
+                rest = []
+            # A long line: its pieces are joined once, at its end.
+            rest.append(chunk[end:])
+
+
 def dialect(block: Block) -> str:
     """Name the dialect of a log by its first lines; 'unknown' where none of them is a record."""
     for line in block.data[:BLOCK_HEAD].split(b"\n"):

@@ -294,14 +294,17 @@ def _forget(conn: sqlite3.Connection, run: int, kind: str, types: dict[str, int]
 
 
 def _link_tasks(conn: sqlite3.Connection, run: int, kind: str, types: dict[str, int]) -> None:
-    executor_tasks = _executor_tasks(conn, run, kind, types)
     managers = _managers(conn, run, types[span_type(kind, "manager")])
+    if not managers:
+        return
+    executor_tasks = _executor_tasks(conn, run, kind, types)
+    manager_tasks = _manager_tasks(conn, run, kind, types)
     of_label = Counter(label for _span, _key, label in managers)
     for span, key, label in managers:
         # Of several managers of one executor, none is known to be the one that a task came to.
         if label is None or of_label[label] > 1 or label not in executor_tasks:
             continue
-        joins, contradictions = join_tasks(executor_tasks[label], _manager_tasks(conn, run, kind, key, types))
+        joins, contradictions = join_tasks(executor_tasks[label], manager_tasks.get(key, []))
         conn.executemany(
             "INSERT OR IGNORE INTO subspans (superspan, subspan, key, note) VALUES (?, ?, ?, ?)",
             sorted((j.executor_task.span, j.manager_task.span, str(j.manager_task.number), j.note) for j in joins),
@@ -384,9 +387,10 @@ def _executor_tasks(
 
 
 def _manager_tasks(
-    conn: sqlite3.Connection, run: int, kind: str, manager: str, types: dict[str, int]
-) -> list[ManagerTask]:
-    """Return the tasks of one manager that came to it from an executor, in order of their ids."""
+    conn: sqlite3.Connection, run: int, kind: str, types: dict[str, int]
+) -> dict[str, list[ManagerTask]]:
+    """Return the tasks that came to a run's managers from an executor, by manager, in order of their ids."""
+    found: defaultdict[str, list[ManagerTask]] = defaultdict(list)
     rows = _spans(
         conn,
         run,
@@ -394,13 +398,13 @@ def _manager_tasks(
         ["executor_task", "category"],
         ["WAITING", "RUNNING", "WAITING_RETRIEVAL", "DONE"],
     )
-    return sorted(
-        ManagerTask(int(number), span, *found)
-        for span, key, *found in rows
-        for of, _, number in [key.rpartition("/")]
+    for span, key, *known in rows:
+        manager, _, number = key.rpartition("/")
+        task = ManagerTask(int(number), span, *known)
         # A task that never waited is an instance of a library, which the manager made itself.
-        if of == manager and found[2] is not None
-    )
+        if task.waiting is not None:
+            found[manager].append(task)
+    return {manager: sorted(tasks) for manager, tasks in found.items()}
 
 
 def _link_blocks(conn: sqlite3.Connection, run: int, kind: str, types: dict[str, int]) -> None:
@@ -430,25 +434,27 @@ def _link_blocks(conn: sqlite3.Connection, run: int, kind: str, types: dict[str,
 
 def _blocks_by_address(conn: sqlite3.Connection, run: int, kind: str, types: dict[str, int]) -> dict[int, set[str]]:
     """Return the keys of the blocks whose job wrote down an address that a worker connected from, by worker."""
-    found: defaultdict[int, set[str]] = defaultdict(set)
-    for worker, block in conn.execute(
-        """SELECT worker.id, block.key
-           FROM spans AS block
-           CROSS JOIN json_each(block.attributes, '$.worker_addresses') AS address
-           CROSS JOIN spans AS manager ON manager.run = block.run AND manager.type = :manager
-               AND json_extract(manager.attributes, '$.executor') = substr(block.key, 1, instr(block.key, '/') - 1)
-           CROSS JOIN spans AS worker ON worker.run = block.run AND worker.type = :worker
-               AND substr(worker.key, 1, length(manager.key) + 1) = manager.key || '/'
-           CROSS JOIN spans AS connection ON connection.run = block.run AND connection.type = :connection
-               AND connection.key = worker.key || '/' || address.value
-           WHERE block.run = :run AND block.type = :block""",
-        {
-            "run": run,
-            "block": types.get(parsl_log.BLOCK),
-            **{thing: types.get(span_type(kind, thing)) for thing in ("manager", "worker", "connection")},
-        },
+    blocks: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for block, address in conn.execute(
+        """SELECT block.key, address.value
+           FROM spans AS block CROSS JOIN json_each(block.attributes, '$.worker_addresses') AS address
+           WHERE block.run = ? AND block.type = ?""",
+        [run, types.get(parsl_log.BLOCK)],
     ):
-        found[worker].add(block)
+        blocks[block.partition("/")[0], address].add(block)
+    found: defaultdict[int, set[str]] = defaultdict(set)
+    for worker, label, address in conn.execute(
+        """SELECT worker.id, json_extract(manager.attributes, '$.executor'), in_worker.key
+           FROM spans AS connection
+           CROSS JOIN subspans AS in_worker ON in_worker.subspan = connection.id
+           CROSS JOIN spans AS worker ON worker.id = in_worker.superspan AND worker.type = :worker
+           CROSS JOIN subspans AS in_manager ON in_manager.subspan = worker.id
+           CROSS JOIN spans AS manager ON manager.id = in_manager.superspan AND manager.type = :manager
+           WHERE connection.run = :run AND connection.type = :connection""",
+        {"run": run, **{thing: types.get(span_type(kind, thing)) for thing in ("manager", "worker", "connection")}},
+    ):
+        if (label, address) in blocks:
+            found[worker] |= blocks[label, address]
     return found
 
 

@@ -24,7 +24,7 @@ from importers.logfile import Block, blocks, dialect, hits, line_at
 from importers.parsl_threads import OTHER, Threads
 from importers.pattern import Hit, Pattern, by_literal
 from importers.rows import DRIFT, Batch, storable
-from importers.runs import RUN_LOGS, read_run, run_name
+from importers.runs import RUN_LOGS, has_tasks, read_run, run_name
 from importers.sources import Progress, Source
 from importers.times import EPOCH
 
@@ -43,7 +43,6 @@ SHARED_LOG_BLOCK = 1 << 26
 
 _OF_OTHER_RUN = "of another run in the same process: its own log has it"
 
-_SUBMITTED = b" submitted for App "
 
 _DEPENDENCY = re.compile(rb"\btask (\d{1,18})\b")
 
@@ -394,20 +393,19 @@ def find(path: Path) -> Source | None:
 def read(source: Source, batch: Batch, progress: Progress) -> str:
     """Read the log of a DataFlowKernel."""
     fingerprint = hashlib.sha1(usedforsecurity=False)
-    if source.run.run_id is None:
-        has_tasks = False
-        for block in blocks(source.path, fingerprint, batch, progress):
-            has_tasks = has_tasks or _SUBMITTED in block.data
+    if source.run.run_id is None and not has_tasks(source.path):
+        for _ in blocks(source.path, fingerprint, batch, progress):
+            pass
         # A child process that runs the user's script again starts a log, and stops before the run id.
         batch.format = "no run id"
         batch.reject("a log without 'Run id is': the start of a child process, not a run", 0, source.name)
-        if has_tasks:
-            # Unless it was cut off, this log names its run in another way.
-            batch.reject(DRIFT, 0, "tasks, but no run id")
         return fingerprint.hexdigest()
-    if source.run.utc_offset is not None:
+    if source.run.run_id is None:
+        # Unless its head is missing, this log names its run in another way. Its tasks are read, of a run of their own.
+        batch.reject(DRIFT, 0, "a log with tasks but no run id: which run it is of is not known")
+    elif source.run.utc_offset is not None:
         batch.run_offsets[source.run.run_id] = source.run.utc_offset
-    reader, threads, groups = Reader(batch, source.path.name), Threads(source.run.run_id), by_literal(PATTERNS)
+    reader, threads, groups = Reader(batch, source.path.name), Threads(source.run.key), by_literal(PATTERNS)
     for block in blocks(source.path, fingerprint, batch, progress, SHARED_LOG_BLOCK):
         batch.format = batch.format or dialect(block)
         threads.read(block, batch.format == "jsonlog")

@@ -18,10 +18,10 @@ from importers.pattern_file import PatternFormat
 from importers.plugins import Outside
 from importers.reading import SMALL, ReadSource, Sink, no_cycle_collection, read_all, size_of
 from importers.readonly import open_readonly
-from importers.runs import read_run
+from importers.runs import has_tasks, read_run
 from importers.sources import Importer, Source, find_sources
 from importers.store import Store, clock_text
-from importers.times import Clock, clock_of_offset, machine_clock
+from importers.times import Clock, clock_of_name, clock_of_offset, machine_clock
 
 MOST_JOBS = 4
 """More processes read faster than this one writes."""
@@ -41,6 +41,7 @@ class Summary:
     database: Path
     read: list[ReadSource] = field(default_factory=list)
     unchanged: list[Source] = field(default_factory=list)
+    unchanged_gave_rows: bool = False
     skipped: list[tuple[Path, str]] = field(default_factory=list)
     unknown: Counter[str] = field(default_factory=Counter)
     failed: bool = False
@@ -49,7 +50,7 @@ class Summary:
     @property
     def understood(self) -> bool:
         """Whether any record of any source gave rows, now or in an earlier import."""
-        return bool(self.unchanged) or any(read.batch.records for read in self.read)
+        return self.unchanged_gave_rows or any(read.batch.records for read in self.read)
 
 
 def import_paths(
@@ -75,10 +76,12 @@ def import_paths(
     Raises NothingToImport and database.StoreError.
     """
     summary = Summary(database)
+    timezone_is_given = clock is not None
     clock = clock or machine_clock()
     formats = formats or load_formats(Added())
     chosen = [formats.importers[importer]] if importer else list(formats.importers.values())
     read_run.cache_clear()
+    has_tasks.cache_clear()
     places.run_above.cache_clear()
     cctools.managers.cache_clear()
     vine_runs.forget()
@@ -88,7 +91,11 @@ def import_paths(
         raise NothingToImport(_nothing(paths, chosen, summary.skipped, notes))
     summary.skipped += notes
     summary.failed = any(isinstance(importer, Outside) and importer.failures for importer in chosen)
-    sources = [replace(source, clock=_clock(source, clock)) for source in _with_known_clocks(sources, database)]
+    chosen_before = {} if timezone_is_given else _chosen_clocks(database)
+    sources = [
+        replace(source, clock=_clock(source, chosen_before.get(source.run.key, clock)))
+        for source in _with_known_clocks(sources, database, chosen_before)
+    ]
     size = sum(size_of(source) for source in sources)
     started(size)
     if jobs is None:
@@ -102,11 +109,24 @@ def import_paths(
 
         for found in read_all(sources, formats, jobs, progress, sink_of):
             _store(store, found, summary, formats.version(found.source.importer))
+        summary.skipped += _not_read_again(store.dropped, sources)
         store.flush()
         store.retime()
         sequences.update(store.conn, links.link(store.conn, store.touched), formats.root_types())
         finish(store.conn)
     return summary
+
+
+def _not_read_again(dropped: list[tuple[str, str]], sources: list[Source]) -> Iterator[tuple[Path, str]]:
+    """Yield the sources whose rows were dropped, now that their run is known, and that this import does not read."""
+    if not dropped:
+        return
+    # Below which folder the logs lay then and lie now does not matter.
+    parts = [(source.importer, source.name.split("/")) for source in sources]
+    again = {(importer, "/".join(names[i:])) for importer, names in parts for i in range(len(names))}
+    for importer, path in dropped:
+        if (importer, path.split("/", 1)[-1]) not in again:
+            yield Path(path), "it was imported before its run was known, and is no longer there: import it again"
 
 
 def _not_found(importers: Iterable[Importer], found: set[str]) -> Iterator[tuple[Path, str]]:
@@ -130,6 +150,7 @@ def _store(store: Store, found: ReadSource, summary: Summary, version: str) -> N
         summary.skipped.append((found.source.path, "a longer state of this log has been imported before"))
     elif known is not None and (known.fingerprint, known.clock) == (found.fingerprint, clock_text(found.batch)):
         summary.unchanged.append(found.source)
+        summary.unchanged_gave_rows |= known.records > 0
     else:
         store.add(found.source, found.batch, found.size, found.fingerprint)
         summary.read.append(found)
@@ -141,7 +162,22 @@ def _clock(source: Source, default: Clock) -> Clock:
     return default if offset is None else clock_of_offset(offset)
 
 
-def _with_known_clocks(sources: list[Source], database: Path) -> Iterator[Source]:
+def _chosen_clocks(database: Path) -> dict[str, Clock]:
+    """Return the clocks of runs whose zone an earlier import was told: they count more than this machine's."""
+    if not database.exists():
+        return {}
+    try:
+        with open_readonly(database) as conn:
+            chosen = conn.execute(
+                """SELECT runs.key, max(clocks.zone) FROM clocks JOIN runs ON runs.id = clocks.run
+                   WHERE clocks.evidence = 'option' GROUP BY runs.key"""
+            )
+            return {key: clock_of_name(zone) for key, zone in chosen}
+    except sqlite3.Error:
+        return {}  # open_store says what is wrong with it
+
+
+def _with_known_clocks(sources: list[Source], database: Path, chosen: dict[str, Clock]) -> Iterator[Source]:
     """Add the clocks of runs that this import or an earlier one knows to the sources that hold many runs."""
     offsets: dict[str, float] = {}
     if database.exists():
@@ -151,7 +187,7 @@ def _with_known_clocks(sources: list[Source], database: Path) -> Iterator[Source
         except sqlite3.Error:
             pass  # open_store says what is wrong with it
     offsets |= {s.run.key: s.run.utc_offset for s in sources if s.run.utc_offset is not None}
-    clocks = {run: clock_of_offset(offset) for run, offset in offsets.items()}
+    clocks = chosen | {run: clock_of_offset(offset) for run, offset in offsets.items()}
     for source in sources:
         yield replace(source, clocks=source.clocks | clocks) if not source.run.directory else source
 

@@ -6,13 +6,13 @@ import gc
 import multiprocessing
 import os
 import queue
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from typing import TypeAlias
 
 from importers.database import StoreError
@@ -28,7 +28,7 @@ SMALL = 1 << 24
 """Below this many bytes, starting other processes takes longer than it saves."""
 
 PARTS_AHEAD = 32
-"""Parts of a source, each of about a block of its file, that another process reads ahead."""
+"""Parts of a source, each of about a block of its file, or whole sources, that another process reads ahead."""
 
 
 @dataclass
@@ -100,35 +100,27 @@ def read_all(
 ) -> Iterator[ReadSource]:
     """Read the sources and yield them in this order, whoever reads them: this process, or jobs - 1 others.
 
-    ``sink_of`` gives what takes the rows of a source in parts, when it is that source's turn; None where they are
-    wanted as a whole. Raises StoreError where another process was ended.
+    ``sink_of`` gives what takes the rows of a source in parts; None where they are wanted as a whole. Raises StoreError
+    where another process was ended.
     """
-    mine = _share(sources, jobs)
+    mine, *others = _share(sources, jobs)
     if len(mine) == len(sources):
         for source in sources:
             yield read_source(source, progress, formats, sink_of(source))
         return
+    sinks = {i: sink_of(sources[i]) for share in others for i in share}
     with ExitStack() as stack:
-        others = sorted(set(range(len(sources))) - set(mine), key=lambda i: -size_of(sources[i]))
-        streams = {
-            i: stack.enter_context(Stream(sources[i], formats.added))
-            for i in [i for i in others if size_of(sources[i]) > SMALL and sink_of(sources[i]) is not None][: jobs - 1]
-        }
-        pool = stack.enter_context(ProcessPoolExecutor(jobs - 1, initializer=_end_with, initargs=(os.getpid(),)))
-        futures = {i: pool.submit(read_source, sources[i], formats=formats.added) for i in others if i not in streams}
+        readers: dict[int, Reader] = {}
+        for share in filter(None, others):
+            asked = [(sources[i], sinks[i] is not None) for i in share]
+            readers |= dict.fromkeys(share, stack.enter_context(Reader(asked, formats.added)))
         read: dict[int, ReadSource] = {}
         for i in range(len(sources)):
-            while mine and (mine[0] == i or (i in futures and not futures[i].done() and len(read) < READ_AHEAD)):
+            while mine and (mine[0] == i or (i in readers and len(read) < READ_AHEAD and not readers[i].has_sent())):
                 read[mine[0]] = read_source(sources[mine[0]], progress, formats)
                 mine.pop(0)
-            if i in futures:
-                try:
-                    read[i] = futures.pop(i).result()
-                except BrokenProcessPool:
-                    raise StoreError(ENDED_FROM_OUTSIDE) from None
-                progress(read[i].size)
-            elif i in streams and (sink := sink_of(sources[i])) is not None:
-                read[i] = streams.pop(i).read(sink)
+            if i in readers:
+                read[i] = readers[i].read(sinks[i])
                 progress(read[i].size)
             yield read.pop(i)
 
@@ -136,50 +128,78 @@ def read_all(
 ENDED_FROM_OUTSIDE = "A reading process was ended from outside, perhaps for want of memory: try with --jobs 1"
 
 
-class Stream:
-    """Another process that reads one source, and hands over its rows in parts while it reads on."""
+class Reader:
+    """Another process that reads sources, each in parts or as a whole, and hands over its rows while it reads on."""
 
-    def __init__(self, source: Source, added: Added) -> None:
-        self._queue: multiprocessing.Queue[Batch | ReadSource] = multiprocessing.Queue(PARTS_AHEAD)
-        self._process = multiprocessing.Process(
-            target=_read_in_parts, args=(self._queue, source, added, os.getpid()), daemon=True
-        )
+    def __init__(self, asked: list[tuple[Source, bool]], added: Added) -> None:
+        self._sent, self._sending = multiprocessing.Pipe(duplex=False)
+        self._process = multiprocessing.Process(target=_read_for, args=(self._sending, asked, added), daemon=True)
 
-    def __enter__(self) -> Stream:
+    def __enter__(self) -> Reader:
         """Start reading."""
         self._process.start()
+        # Now only that process can write, so that the pipe ends when it does, even amid a part.
+        self._sending.close()
         return self
 
     def __exit__(self, *error: object) -> None:
         """End the process, if it has not ended."""
-        if self._process.is_alive():
-            self._process.terminate()
+        self._process.terminate()
         self._process.join()
-        self._queue.close()
+        self._sent.close()
 
-    def read(self, sink: Sink) -> ReadSource:
-        """Give each part to a sink, and return the rest. Raises StoreError where the process was ended."""
+    def has_sent(self) -> bool:
+        """Tell whether something can be got without waiting, be it the end."""
+        return self._sent.poll()
+
+    def read(self, sink: Sink | None) -> ReadSource:
+        """Give each part of the next source to a sink, and return the rest. Raises StoreError: the process ended."""
         while True:
-            was_alive = self._process.is_alive()
             try:
-                found = self._queue.get(timeout=0.2)
-            except queue.Empty:
-                # What a process has sent can be got after its end.
-                if not was_alive:
-                    raise StoreError(ENDED_FROM_OUTSIDE) from None
-                continue
+                found = self._sent.recv()
+            except (EOFError, OSError):
+                raise StoreError(ENDED_FROM_OUTSIDE) from None
+            if isinstance(found, BaseException):
+                raise found
             if isinstance(found, ReadSource):
                 return found
-            sink(found)
+            if sink is not None:
+                sink(found)
 
 
-def _read_in_parts(parts: multiprocessing.Queue[Batch | ReadSource], source: Source, added: Added, parent: int) -> None:
-    _end_with(parent)
-    parts.put(read_source(source, formats=added, sink=parts.put))
+def _read_for(sending: Connection, asked: list[tuple[Source, bool]], added: Added) -> None:
+    """Read sources for another process."""
+    _end_with_parent()
+    ahead: queue.Queue[Batch | ReadSource | BaseException | None] = queue.Queue(PARTS_AHEAD)
+
+    def send() -> None:
+        while (found := ahead.get()) is not None:
+            try:
+                sending.send(found)
+            except OSError:
+                os._exit(1)  # nobody takes it
+            except Exception as error:
+                sending.send(error)
+
+    sender = threading.Thread(target=send, daemon=True)
+    sender.start()
+    try:
+        for source, in_parts in asked:
+            ahead.put(read_source(source, formats=added, sink=ahead.put if in_parts else None))
+    except Exception as error:
+        ahead.put(error)
+    ahead.put(None)
+    sender.join()
 
 
-def _end_with(parent: int) -> None:
-    """Have a reading process end when the importing one is gone, even if that was killed: else it waits for ever."""
+def _end_with_parent() -> None:
+    """Have a reading process end when the one that started it is gone, even if that was killed: it would wait for ever.
+
+    Where a server forks processes, that is the server, which ends with the importing process.
+    """
+    # Ctrl-C reaches all processes of a terminal: the importing one ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -189,17 +209,16 @@ def _end_with(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _share(sources: list[Source], jobs: int) -> list[int]:
-    """Return the numbers of the sources that this process reads, so that all have about as many bytes to read."""
+def _share(sources: list[Source], jobs: int) -> list[list[int]]:
+    """Return the numbers of the sources that each process reads, this one's first: all have about as many bytes."""
     loads = [0] * jobs
-    mine = []
+    shares: list[list[int]] = [[] for _ in loads]
     for i in sorted(range(len(sources)), key=lambda i: -size_of(sources[i])):
         # The largest goes to another process, if there is one: this one has the database to write, too.
         reader = min(range(jobs - 1, -1, -1), key=loads.__getitem__)
         loads[reader] += size_of(sources[i])
-        if reader == 0:
-            mine.append(i)
-    return sorted(mine)
+        shares[reader].append(i)
+    return [sorted(share) for share in shares]
 
 
 def size_of(source: Source) -> int:

@@ -41,17 +41,24 @@ def summary_text(conn: sqlite3.Connection, summary: Summary) -> str:
     """Return the summary of an import for a terminal."""
     lines = list(report_rows(conn, [read.source.key for read in summary.read])) if summary.read else []
     if summary.unchanged:
-        lines.append(f"{len(summary.unchanged)} sources are unchanged since they were imported.")
+        are = "is unchanged since it was" if len(summary.unchanged) == 1 else "are unchanged since they were"
+        lines.append(f"{_counted(len(summary.unchanged), 'source')} {are} imported.")
     lines += [f"Left out: {_plain(str(path))}: {why}." for path, why in summary.skipped]
     if summary.unknown:
         names = [_plain(f"{name} ({count})") for name, count in summary.unknown.most_common(NAMED)]
         more = f" and {len(summary.unknown) - NAMED} more names" if len(summary.unknown) > NAMED else ""
-        lines.append(f"{summary.unknown.total()} other files, of no format that is read: {', '.join(names)}{more}.")
+        files = _counted(summary.unknown.total(), "other file")
+        lines.append(f"{files}, of no format that is read: {', '.join(names)}{more}.")
     runs, spans, events = conn.execute(
         "SELECT (SELECT count(*) FROM runs), (SELECT count(*) FROM spans), (SELECT count(*) FROM events)"
     ).fetchone()
-    lines.append(f"{_plain(str(summary.database))} has {runs:,} runs, {spans:,} spans and {events:,} events.")
+    counts = f"{_counted(runs, 'run')}, {_counted(spans, 'span')} and {_counted(events, 'event')}"
+    lines.append(f"{_plain(str(summary.database))} has {counts}.")
     return "\n".join(lines)
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def report_rows(conn: sqlite3.Connection, keys: Sequence[str] | None = None) -> Iterator[str]:
@@ -64,6 +71,15 @@ def report_rows(conn: sqlite3.Connection, keys: Sequence[str] | None = None) -> 
     ).fetchall()
     chosen = [row[1:] for row in rows if keys is None or row[0] in keys]
     yield from _table(_COLUMNS, chosen)
+    for count, inner, outer in conn.execute(
+        """SELECT count(*), inner_type.name, outer_type.name
+           FROM subspans
+           CROSS JOIN spans AS b ON b.id = subspan CROSS JOIN span_types AS inner_type ON inner_type.id = b.type
+           CROSS JOIN spans AS a ON a.id = superspan CROSS JOIN span_types AS outer_type ON outer_type.id = a.type
+           WHERE subspans.note LIKE 'inferred %' GROUP BY 2, 3 ORDER BY 2, 3"""
+    ):
+        joins = f"{_counted(count, 'join')} of {inner} to {outer}"
+        yield f"Inferred, not logged: {joins}. Each has a note in subspans that says from what."
     for key, path, reason, count, text in conn.execute(
         """SELECT sources.key, path, reason, sum(count), min(text) FROM unmatched
            JOIN sources ON sources.id = unmatched.source
@@ -71,7 +87,7 @@ def report_rows(conn: sqlite3.Connection, keys: Sequence[str] | None = None) -> 
         [DRIFT],
     ):
         if keys is None or key in keys:
-            yield f"Not understood in {_plain(path)}: {reason}, {count} times, first: {_plain(text[:100])}"
+            yield f"Not understood in {_plain(path)}: {reason}, {_counted(count, 'time')}, first: {_plain(text[:100])}"
     for source in _drifted(conn):
         if keys is None or source.key in keys:
             yield from source.lines(KINDS_LISTED)

@@ -239,8 +239,7 @@ class Batch:
     def hand_over(self) -> None:
         """Pass on the rows so far, where they are wanted in parts: that bounds memory, and they are stored meanwhile.
 
-        Spans keep their numbers, and later rows may name them. No later event may be alike in span, time and type to
-        one that was passed on.
+        Spans keep their numbers, and later rows may name them.
         """
         if self.sink is None:
             return
@@ -249,7 +248,7 @@ class Batch:
             setattr(part, name, getattr(self, name))
             setattr(self, name, getattr(fresh, name))
         part.first_span, part.event_type_names = self.first_span, self.event_type_names
-        part.seal()
+        part.times_given = self.times_given
         self.first_span += len(part.span_types)
         self.events_given += len(part.event_times)
         if part.event_times:

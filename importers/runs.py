@@ -17,6 +17,7 @@ RUN_LOGS = ("parsl.log", "parsl.jsonlog")
 # Both dialects end the id the same way: 'Run id is: 2cf25028-4324-447a-b42b-f813ca5d9dc4' then \n or ".
 _RUN_ID = re.compile(rb'Run id is: ([^\s"]{1,200})')
 _EPOCH_AND_LOCAL = re.compile(rb"^(\d+\.\d+) (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) ", re.MULTILINE)
+_TASK_LINE = re.compile(rb"[Tt]ask \d{1,18} (?:submitted for App|changing state|try \d{1,18} (?:launched|failed)) ")
 _HEAD = 1 << 16
 
 
@@ -87,6 +88,18 @@ def _offset(line: bytes, head: bytes) -> float | None:
             except (ValueError, KeyError, TypeError):
                 return None
     return None
+
+
+@lru_cache(maxsize=4096)
+def has_tasks(log: Path) -> bool:
+    """Tell whether a run's log has lines about tasks. Raises OSError."""
+    with log.open("rb") as file:
+        rest = b""
+        while chunk := file.read(1 << 22):
+            if _TASK_LINE.search(rest + chunk):
+                return True
+            rest = chunk[-100:]
+    return False
 
 
 def _stand_in(directory: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any, NamedTuple
@@ -32,6 +33,8 @@ class Store:
         self._unindexed = new
         self.touched: set[int] = set()
         """Ids of the runs that got rows."""
+        self.dropped: list[tuple[str, str]] = []
+        """Importer and path of each source that was dropped with a run that stood for another."""
         self._runs: dict[str, int] = {}
         self._types = _Names(conn, "span_types")
         self._event_types = _Names(conn, "event_types")
@@ -45,6 +48,7 @@ class Store:
         self._stale_bounds: set[int] = set()
         self._attributes: dict[int, str] = {}
         self._numbered: dict[str, list[int]] = {}
+        conn.create_function("merged", 2, _merged, deterministic=True)
 
     def known(self, source: Source) -> Known | None:
         """Return what a source was when it was imported before, or None."""
@@ -60,6 +64,9 @@ class Store:
         row = self.conn.execute("SELECT id FROM runs WHERE key = ?", [key]).fetchone()
         if row is None:
             return
+        self.dropped += self.conn.execute(
+            "SELECT importer, path FROM sources WHERE run = ? ORDER BY key", row
+        ).fetchall()
         sequences.forget(self.conn, row[0])
         spans, sources = "SELECT id FROM spans WHERE run = :run", "SELECT id FROM sources WHERE run = :run"
         for table, column, ids in (
@@ -96,6 +103,8 @@ class Store:
 
     def add_part(self, source: Source, part: Batch) -> None:
         """Add a part of the rows of a source that is new here; ``add`` adds the rest, and what is told of it."""
+        # Where another process reads, that has more to do than this one.
+        part.seal()
         if source.key not in self._numbered:
             self._drop_stand_in(source)
             self._source(source, Batch(source.run.key), 0, "")
@@ -149,7 +158,7 @@ class Store:
         for index, attributes in batch.attributes_json.items():
             span = ids[index]
             known = self._attributes.get(span)
-            self._attributes[span] = attributes if known is None else encode(json.loads(known) | json.loads(attributes))
+            self._attributes[span] = _merged(known, attributes)
         self._events(batch, ids, source_id)
         notes = batch.subspan_notes
         nested = sorted((ids[pair[0]], ids[pair[1]], key, notes.get(pair)) for pair, key in batch.subspans.items())
@@ -228,7 +237,7 @@ class Store:
             spans,
             batch.event_times,
             [types[name] for name in batch.event_types],
-            batch.event_numbers,
+            self._numbers(batch, spans, types),
             [source] * len(spans),
             batch.event_offsets,
         )
@@ -244,6 +253,18 @@ class Store:
         for span, began in first.items():
             old = bounds.get(span)
             bounds[span] = (began, last[span]) if old is None else (min(old[0], began), max(old[1], last[span]))
+
+    def _numbers(self, batch: Batch, spans: list[int], types: list[int]) -> Sequence[int]:
+        """Number events that are alike, those in earlier parts of a source first."""
+        numbers = batch.event_numbers
+        # Events are in order of spans; few spans were in an earlier part, and few of their events are not later.
+        for place in range(bisect_left(batch.event_spans, batch.first_span)) if batch.times_given else ():
+            at = batch.event_times[place]
+            if at <= batch.times_given[1]:
+                alike = [spans[place], at, types[batch.event_types[place]]]
+                found = self.conn.execute("SELECT count(*) FROM events WHERE span = ? AND time = ? AND type = ?", alike)
+                numbers[place] += found.fetchone()[0]
+        return numbers
 
     def _tables(self, batch: Batch) -> None:
         for name, (columns, rows) in batch.tables.items():
@@ -288,7 +309,7 @@ class Store:
         )
         old_attributes = {span: found for span, found in self._attributes.items() if span < first}
         self.conn.executemany(
-            "UPDATE spans SET attributes = json_patch(coalesce(attributes, '{}'), ?) WHERE id = ?",
+            "UPDATE spans SET attributes = merged(attributes, ?) WHERE id = ?",
             ((found, span) for span, found in old_attributes.items()),
         )
         self.conn.executemany(
@@ -358,6 +379,12 @@ class Store:
         for table, columns in _time_columns(self.conn) if importer == "parsl_monitoring" else ():
             changes = ", ".join(f"{column} = moved({column})" for column in columns)
             self.conn.execute(f"UPDATE {table} SET {changes} WHERE run_id = ?", [run_key])
+
+
+def _merged(known: str | None, attributes: str) -> str:
+    """Return attributes as JSON text, those that are known replaced by the later ones of the same name."""
+    # json_patch would mix values that are objects.
+    return attributes if known is None or known == attributes else encode(json.loads(known) | json.loads(attributes))
 
 
 class _NewSpans:

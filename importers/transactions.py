@@ -21,6 +21,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
@@ -58,6 +59,12 @@ _DONE = b"DONE"
 _RESULTS = (_RETRIEVED, _DONE)
 _SYNONYMS = {b"READY": b"WAITING"}
 _WORD = re.compile(rb"[A-Z][A-Z_]{1,39}")
+_TASK_WORDS = frozenset(
+    b"UNKNOWN INITIAL READY WAITING RUNNING WAITING_RETRIEVAL RETRIEVED DONE CANCELED CANCELLED".split()
+)
+_WORKER_WORDS = frozenset(b"CONNECTION DISCONNECTION RESOURCES TRANSFER CACHE_UPDATE".split())
+_LIBRARY_WORDS = frozenset(b"WAITING SENT STARTED FAILURE".split())
+_MANAGER_WORDS = frozenset(b"START END".split())
 _NUMBER = re.compile(rb"\d{1,18}")
 _PROCESS = re.compile(rb"\d{1,10}")
 _EXIT_CODE = re.compile(rb"-?\d{1,10}")
@@ -137,6 +144,14 @@ _Moved = tuple[str, float, float, int, dict[str, Any]]
 """Key, start, end, offset and attributes of a transfer."""
 
 
+def _twice(values: Iterable[int]) -> array[int]:
+    """Return each value twice, one after the other."""
+    once = array("q", values)
+    both = array("q", bytes(2 * once.itemsize * len(once)))
+    both[0::2] = both[1::2] = once
+    return both
+
+
 class _Timed:
     """Many things of one type that started and ended, in columns: they become spans when all is known of them."""
 
@@ -165,10 +180,8 @@ class _Timed:
     def give(self, batch: Batch, span_type: str, scope: str) -> None:
         """Make the spans, with their events, below their workers."""
         spans = batch.new_spans(span_type, [(scope, key) for key in self.keys])
-        twice = chain.from_iterable(zip(spans, spans, strict=True))
-        types = (batch.event_type(STARTED), batch.event_type(ENDED)) * len(spans)
-        offsets = chain.from_iterable(zip(self.offsets, self.offsets, strict=True))
-        batch.events(twice, self.times, types, offsets)
+        types = array("q", [batch.event_type(STARTED), batch.event_type(ENDED)])
+        batch.events(_twice(spans), self.times, types * len(spans), _twice(self.offsets))
         batch.attributes.update(zip(spans, self.attributes, strict=True))
         batch.subspans.update(
             ((worker, span), key)
@@ -221,6 +234,11 @@ class _Records:
             self.batch.subspan(self.span, span, key)
         return span
 
+    def _check(self, word: bytes, known: frozenset[bytes], offset: int, fields: Fields) -> None:
+        """Report a word that is new: its event is kept, but what it means is not known."""
+        if word not in known:
+            self.batch.reject(DRIFT, offset, b" ".join(fields), kind=b" ".join((fields[2], b"#", word)))
+
     def _event_type(self, said: bytes, name: str) -> int:
         event = self.event_types[said] = self.batch.event_type(name)
         return event
@@ -235,6 +253,7 @@ class _Records:
             event = self._event_type(state, _SYNONYMS.get(state, state).decode())
         if event is None or (task := self.tasks.get(fields[3]) or self._task(fields[3])) is None:
             return False
+        self._check(state, _TASK_WORDS, offset, fields)
         task.events.append((time, event, offset))
         if state == _RUNNING:
             self._running(task, time, offset, fields)
@@ -302,8 +321,6 @@ class _Records:
         task = self.no_task if fields[4] == _NO_TASK else self.tasks.get(fields[4]) or self._task(fields[4])
         if task is None:
             return False
-        event = self.event_types.get(direction) or self._event_type(direction, _text(direction))
-        task.events.append((time, event, offset))
         moved = (
             f"{task.key}.{task.transfers}",
             start,
@@ -312,6 +329,11 @@ class _Records:
             _moved_file(fields[3], name, size, fields[5] != b"0"),
         )
         task.transfers += 1
+        if task is self.no_task:
+            self.transfers.add(moved, None)
+            return True
+        event = self.event_types.get(direction) or self._event_type(direction, _text(direction))
+        task.events.append((time, event, offset))
         if fields[3] == b"INPUT":
             task.pending.append(moved)
         else:
@@ -335,6 +357,7 @@ class _Records:
         event, rest = said[0].replace(b"-", b"_"), said[1:]
         if not _WORD.fullmatch(event):
             return False
+        self._check(event, _WORKER_WORDS, offset, fields)
         if fields[3] == _NOBODY:
             # WORKER (null) DISCONNECTION FAILURE: it was lost before it had said who it is.
             self._event(self.span, time, f"UNNAMED_WORKER_{_text(event)}", offset)
@@ -394,6 +417,7 @@ class _Records:
         event = next((field for field in fields[3:5] if _WORD.fullmatch(field)), None)
         if event is None:
             return False
+        self._check(event, _MANAGER_WORDS, offset, fields)
         self._event(self.span, time, event.decode(), offset)
         return True
 
@@ -401,6 +425,7 @@ class _Records:
         """LIBRARY 1501 SENT worker-21fe...: an instance of a library, which is a task of the same number, too."""
         if len(fields) < 5 or not _NUMBER.fullmatch(fields[3]) or not _WORD.fullmatch(fields[4]):
             return False
+        self._check(fields[4], _LIBRARY_WORDS, offset, fields)
         span = self.batch.span(span_type(self.kind, "library"), self.key, fields[3].decode())
         self._event(span, time, fields[4].decode(), offset)
         if len(fields) > 5 and (worker := self._worker_or_none(fields[5])) is not None:
@@ -449,7 +474,7 @@ class _Records:
 
     def close(self) -> None:
         """Give the batch what is left: the tasks that did not end, too."""
-        for task in (self.no_task, *self.tasks.values()):
+        for task in self.tasks.values():
             self._sent(task, None)
         self.give(task for task in self.tasks.values() if task.events or task.attributes)
 
@@ -537,7 +562,7 @@ class Transactions:
         fingerprint = hashlib.sha1(usedforsecurity=False)
         log = _Log(self.NAME, source, batch, cctools.managers(source.path))
         batch.format = "transactions"
-        if source.run.run_id is None:
+        if source.run.run_id is None and not source.run.directory:
             # A manager whose run is not known stands for it.
             batch.run_names[batch.run] = f"{cctools.TITLES[self.NAME]} ({batch.run[:8]})"
         for block in blocks(source.path, fingerprint, batch, progress):

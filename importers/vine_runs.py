@@ -16,6 +16,7 @@ from pathlib import Path
 
 from importers import cctools
 from importers.cctools import TASKVINE, TRANSACTIONS
+from importers.logfile import whole_lines
 from importers.rows import storable
 from importers.runs import RUN_LOGS, Run, read_run
 from importers.sources import Source
@@ -86,8 +87,7 @@ def _run_of(folder: Path, sources: Iterable[Source]) -> tuple[Run, str] | None:
 def _run_above(folder: Path) -> tuple[Run, str] | None:
     """Return the run in whose directory, as ``<label>/<start>/vine-logs``, a folder is, and the label."""
     for directory in folder.parents[1:3]:
-        run = read_run(directory)
-        if run.run_id is not None:
+        if (run := _run_in(directory)) is not None:
             return run, storable(folder.relative_to(directory).parts[0])
     return None
 
@@ -111,8 +111,17 @@ def _run_logs(folder: Path, sources: Iterable[Source]) -> Iterator[Path]:
     if folder.name == "vine-logs":
         for name in RUN_LOGS:
             for log in folder.parent.parent.parent.glob(f"*/{name}"):
-                if read_run(log.parent).run_id is not None:
+                if _run_in(log.parent) is not None:
                     yield log
+
+
+def _run_in(directory: Path) -> Run | None:
+    """Return the run of a run directory; None where it has no id, or its log can not be read."""
+    try:
+        run = read_run(directory)
+    except OSError:
+        return None  # its importer reports it
+    return run if run.run_id is not None else None
 
 
 @lru_cache(maxsize=1024)
@@ -121,17 +130,13 @@ def _read(log: Path) -> _RunLog:
     labels: set[str] = set()
     first = last = 0.0
     try:
-        with log.open("rb") as file:
-            rest = b""
-            while chunk := file.read(_BLOCK):
-                data = rest + chunk
-                first = first or _time_in(data.split(b"\n", 1)[:1])
-                last = _time_in(reversed(data[-_TAIL:].split(b"\n"))) or last
-                for match in _STAGING.finditer(data):
-                    logs = _text(match[2]).rstrip("/").split("/")
-                    staging[_last(match[1])] = (logs[-1], logs[-2] if len(logs) > 1 else "")
-                labels |= {_text(match) for match in _ADDED.findall(data)}
-                rest = data[data.rfind(b"\n") + 1 :]
+        for data in whole_lines(log, _BLOCK):
+            first = first or _time_in(data.split(b"\n", 1)[:1])
+            last = _time_in(reversed(data[-_TAIL:].split(b"\n"))) or last
+            for match in _STAGING.finditer(data):
+                logs = _text(match[2]).rstrip("/").split("/")
+                staging[_last(match[1])] = (logs[-1], logs[-2] if len(logs) > 1 else "")
+            labels |= {_text(match) for match in _ADDED.findall(data)}
     except OSError:
         pass  # its importer reports that it can not be read
     return _RunLog(staging, frozenset(labels) | {label for label, _directory in staging.values()}, first, last)

@@ -147,8 +147,9 @@ def _add_run(builder: Builder, run: int, count: int) -> None:
     managers = [builder.span(HTEX + "manager", run, f"m{i}", [(start + 1 + i, "started")]) for i in range(2)]
     for number in range(count):
         time = start + 0.5 * number
-        task = builder.span(TASK, run, str(number), [], (workflow,), {"app": f"app{number % 3}"})
-        other = builder.span(RUNDIR_TASK, run, str(number), [(time + 0.001, "submitted")], (), {"app": "app"})
+        depends: dict[str, object] = {"depends": [number - 3]} if number % 5 == 4 else {}
+        task = builder.span(TASK, run, str(number), [], (workflow,), depends | {"app": f"app{number % 3}"})
+        other = builder.span(RUNDIR_TASK, run, str(number), [(time + 0.001, "submitted")], (), depends | {"app": "app"})
         builder.facet(task, other)
         invoked = time
         for attempt in range(2 if number % 7 == 3 else 1):
@@ -158,6 +159,25 @@ def _add_run(builder: Builder, run: int, count: int) -> None:
         row[5:7] = [invoked, time]
         builder.spans[task - 1] = tuple(row)
     builder.span("parsl.monitoring.node", run, "never-seen", [])
+    _add_manager(builder, run, start)
+
+
+def _add_manager(builder: Builder, run: int, start: float) -> None:
+    """Add a Work Queue worker with three tasks and the file of each, which belong to no task of Parsl."""
+    worker = builder.span("workqueue.worker", run, "wq/w0", [(start, "CONNECTION"), (start + 9, "DISCONNECTION")])
+    for number in range(3):
+        began = start + 1 + 2.5 * number
+        builder.span(
+            "workqueue.task", run, f"wq/{number}", [(began, "RUNNING"), (began + 2, "WAITING_RETRIEVAL")], (worker,)
+        )
+        builder.span(
+            "workqueue.transfer",
+            run,
+            f"wq/{number}.0",
+            [(began - 0.2, "started"), (began - 0.1, "ended")],
+            (worker,),
+            {"direction": "INPUT", "file": "function", "megabytes": 0.5},
+        )
 
 
 def _add_try(

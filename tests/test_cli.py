@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from importers.cli import main
+from tests.imports import dnpc
 from tests.runs import DATA
 
 COMMAND = [sys.executable, "-m", "importers.cli"]
@@ -82,3 +83,10 @@ def test_every_command_has_help() -> None:
     for name, command in main.commands.items():
         result = CliRunner().invoke(main, [name, "--help"])
         assert result.exit_code == 0 and command.help
+
+
+def test_what_was_not_understood_once_is_not_the_second_time(tmp_path: Path) -> None:
+    log = tmp_path / "monitoring.db"
+    log.write_bytes(b"no database")
+    outcomes = [dnpc("import", log, "--db", tmp_path / "d.db").exit_code for _ in range(2)]
+    assert outcomes == [1, 1]

@@ -301,7 +301,8 @@ def in_old_words(path: Path, data: bytes) -> bytes:
         return match["head"] + OLD_STATES[now] + b"\n" if is_told else b""
 
     data = re.sub(
-        rb"(?m)^(?P<head>.* INFO: Task \d+ )(?P<said>initializing state to|changing state from \w+ to) (?P<state>\w+)\n",
+        rb"(?m)^(?P<head>.* INFO: Task \d+ )(?P<said>initializing state to|changing state from \w+ to) "
+        rb"(?P<state>\w+)\n",
         state,
         data,
     )

@@ -355,7 +355,13 @@ def test_a_run_id_in_other_words(tmp_path: Path, database: Path, name: str) -> N
     log = folder / Path(name).name
     log.write_bytes((DATA / name).read_bytes().replace(b"Run id is: ", b"The run: "))
     import_logs(database, folder)
-    assert [row[1] for row in query(database, DRIFTED)] == ["tasks, but no run id"]
+    (found,) = [row[1] for row in query(database, DRIFTED)]
+    assert found.startswith("a log with tasks but no run id")
+    # Its tasks are kept, in a run of their own.
+    tasks = query(database, "SELECT count(*) FROM span WHERE type = 'parsl.rundir.task'")
+    whole = tmp_path / "whole.sqlite3"
+    import_logs(whole, DATA / name)
+    assert tasks == query(whole, "SELECT count(*) FROM span WHERE type = 'parsl.rundir.task'") != [(0,)]
     assert dnpc("sources", "--check", "--db", database).exit_code == 1
 
 

@@ -413,3 +413,15 @@ def test_a_snapshot_beside_its_monitoring_database(once: dict[str, Path], databa
     summary = import_logs(database, folder)
     assert [path.name for path, _ in summary.skipped] == ["snapshot.db"]
     same(database, once["runinfo"])
+
+
+def test_a_zone_that_was_told_stays_when_it_is_not_told_again(tmp_path: Path) -> None:
+    told, again = tmp_path / "told.sqlite3", tmp_path / "again.sqlite3"
+    log = copied(DATA / "htex-chicago", tmp_path / "alone")
+    shutil.rmtree(log / "000")
+    for database in (told, again):
+        import_logs(database, log, clock=clock_of_name("Asia/Tokyo"))
+    import_logs(again, log)
+    assert differences(readable(told), readable(again)) == {}
+    import_logs(again, log, clock=clock_of_name("UTC"))
+    assert query(again, "SELECT DISTINCT zone, evidence FROM clocks") == [("UTC+00:00", "option")]

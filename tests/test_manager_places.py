@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from importers import cctools
+from importers import cctools, runs
 from tests.imports import Rows, copied, differences, dnpc, import_logs, query, readable
 from tests.managers import (
     LOGS,
@@ -214,6 +214,27 @@ def test_logs_beside_the_run_directory(database: Path, tmp_path: Path) -> None:
     assert joined(other) == joined(database)
 
 
+@pytest.mark.parametrize("unreadable", ["000", "001"])
+def test_logs_beside_a_run_that_can_not_be_read(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unreadable: str
+) -> None:
+    """All else is imported, and what is missing is told."""
+    vine_run(tmp_path / "runinfo")
+    write(tmp_path / "runinfo" / "001" / "parsl.log", parsl_log(executor_lines(made(3)), run_id=OTHER_RUN))
+    first_run_id = runs._first_run_id
+
+    def denied(path: Path) -> tuple[str | None, float | None] | None:
+        if path.parent.name == unreadable:
+            raise PermissionError(13, "Permission denied", str(path))
+        return first_run_id(path)
+
+    monkeypatch.setattr(runs, "_first_run_id", denied)
+    summary = import_logs(database, tmp_path / "runinfo")
+    assert (tmp_path / "runinfo" / unreadable / "parsl.log", "it can not be read: Permission denied") in summary.skipped
+    assert [run == RUN_ID for run, _key, _label in query(database, MANAGERS)] == [unreadable == "001"]
+    assert joined(database) == ({RUN_ID: 4} if unreadable == "001" else {})
+
+
 @pytest.mark.parametrize("change", ["time", "label"])
 def test_logs_beside_a_run_that_they_are_not_of(database: Path, tmp_path: Path, change: str) -> None:
     logs = vine_run(tmp_path / "runinfo")
@@ -244,6 +265,19 @@ def test_logs_that_were_imported_alone_first(database: Path, tmp_path: Path) -> 
     other = tmp_path / "other.sqlite3"
     import_logs(other, moved, tmp_path / "runinfo")
     same(database, other)
+
+
+def test_what_was_imported_alone_and_is_not_given_again_is_told(database: Path, tmp_path: Path) -> None:
+    logs = DATA / WORK_QUEUE / LOGS[WORK_QUEUE].parent
+    for name in ("transaction_log", "master_log"):
+        write(tmp_path / "alone" / name, (logs / name).read_text())
+    assert import_logs(database, tmp_path / "alone").skipped == []
+    summary = import_logs(database, logs / "master_log")
+    why = "it was imported before its run was known, and is no longer there: import it again"
+    assert summary.skipped == [(Path("transaction_log"), why)]
+    assert import_logs(database, logs).skipped == []
+    import_logs(tmp_path / "once.db", logs)
+    same(database, tmp_path / "once.db")
 
 
 @pytest.mark.parametrize("has_graph", [True, False])

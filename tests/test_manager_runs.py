@@ -378,3 +378,13 @@ def test_a_run_that_is_another_has_nothing_of_it(tmp_path: Path) -> None:
     rows = query(tmp_path / "d.db", "SELECT runs.key, count(*) FROM spans JOIN runs ON runs.id = run GROUP BY 1")
     assert {key for key, _count in rows} == {RUN_ID, "0f9e2a19-0000-4000-8000-000000000001"}
     assert len(joined(tmp_path / "d.db")) == 3
+
+
+def test_the_report_says_that_joins_are_inferred(tmp_path: Path) -> None:
+    tasks = made(4)
+    write(tmp_path / "000" / "parsl.log", parsl_log(executor_lines(tasks)))
+    write(tmp_path / "000" / LABELS[WORK_QUEUE] / "transaction_log", transactions(tasks))
+    told = dnpc("import", tmp_path / "000", "--db", tmp_path / "d.db").output
+    assert f"4 joins of workqueue.task to parsl.executors.{WORK_QUEUE}.executor_task" in told
+    sample = dnpc("import", run_folder(WORK_QUEUE, whole=False), "--db", tmp_path / "s.db").output
+    assert "Inferred" not in sample

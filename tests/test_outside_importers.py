@@ -113,7 +113,7 @@ def test_a_read_that_fails(folder: Path, read: str, said: str, jobs: int) -> Non
     database = folder / "db"
     result = dnpc("import", folder / "runinfo", "--module", file, "--db", database, "--quiet", "--jobs", jobs)
     assert result.exit_code == 0
-    assert result.output.count("the importer failed, 1 times") == 3 and said in result.output
+    assert result.output.count("the importer failed, 1 time") == 3 and said in result.output
     plain = folder / "plain"
     import_logs(plain, folder / "runinfo")
     assert differences(readable(plain, "sources", "unmatched"), readable(database, "sources", "unmatched")) == {}

@@ -1,5 +1,6 @@
 """All or nothing: what an import leaves behind when it fails, is killed, or meets other users of the database."""
 
+import multiprocessing
 import os
 import signal
 import sqlite3
@@ -11,9 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from importers import reading, schema
+from importers import reading, schema, transactions
 from importers.database import StoreError, open_store
+from importers.formats import Added
 from importers.pipeline import import_paths
+from importers.sources import Source
+from tests.benchmarks.workqueue_log import write_log
+from tests.imports import differences, readable
 from tests.runs import DATA
 
 RUN = DATA / "two-htex"
@@ -120,18 +125,53 @@ def test_a_reader_goes_on_and_sees_the_new_rows_afterwards(database: Path) -> No
         assert reader.execute(counted).fetchone() == (2,)
 
 
-def test_reading_processes_end_with_a_killed_import(tmp_path: Path) -> None:
+START_METHODS = [
+    method for method in ("fork", "spawn", "forkserver") if method in multiprocessing.get_all_start_methods()
+]
+
+
+def log_of_tasks(folder: Path, tasks: int) -> Source:
+    """Write a transaction log, and return the source that it is."""
+    found = transactions.work_queue.find(write_log(folder / "transaction_log", tasks))
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("method", START_METHODS)
+def test_other_processes_give_the_same_rows_however_they_start(tmp_path: Path, method: str) -> None:
+    """The start method is set for a whole process, so that another one imports."""
+    log_of_tasks(tmp_path / "log", 300)
     code = (
-        "import os, sys, time; from concurrent.futures import ProcessPoolExecutor\n"
-        "from importers.reading import _end_with\n"
+        "import multiprocessing, sys; from pathlib import Path; from importers.pipeline import import_paths\n"
         "if __name__ == '__main__':\n"
-        "    pool = ProcessPoolExecutor(1, initializer=_end_with, initargs=(os.getpid(),))\n"
-        "    print(pool.submit(os.getpid).result(), flush=True)\n"
-        "    time.sleep(60)\n"
+        "    multiprocessing.set_start_method(sys.argv[1])\n"
+        "    import_paths([Path(path) for path in sys.argv[3:]], Path(sys.argv[2]), jobs=3)\n"
     )
     script = tmp_path / "script.py"
     script.write_text(code)
-    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as parent:
+    subprocess.run([sys.executable, script, method, tmp_path / "d.db", RUN, tmp_path / "log"], check=True, timeout=60)
+    import_paths([RUN, tmp_path / "log"], tmp_path / "one.db", jobs=1)
+    assert differences(readable(tmp_path / "one.db"), readable(tmp_path / "d.db")) == {}
+
+
+@pytest.mark.parametrize("method", START_METHODS)
+def test_reading_processes_end_with_a_killed_import(tmp_path: Path, method: str) -> None:
+    source = log_of_tasks(tmp_path, 3000)
+    code = (
+        "import multiprocessing, sys, time; from pathlib import Path\n"
+        "from importers import reading, transactions; from importers.formats import Added\n"
+        "if __name__ == '__main__':\n"
+        "    multiprocessing.set_start_method(sys.argv[1])\n"
+        "    source = transactions.work_queue.find(Path(sys.argv[2]))\n"
+        "    with reading.Reader([(source, True)], Added(installed=False)) as reader:\n"
+        "        reader._sent.poll(60)\n"
+        "        print(reader._process.pid, flush=True)\n"
+        "        time.sleep(60)\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    command = [sys.executable, str(script), method, str(source.path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         reader = int(parent.stdout.readline())
         parent.kill()
@@ -143,9 +183,33 @@ def test_reading_processes_end_with_a_killed_import(tmp_path: Path) -> None:
     pytest.fail("the reading process outlives the import")
 
 
+def test_a_reading_process_that_is_killed_while_it_sends(tmp_path: Path) -> None:
+    """What is in the pipe by then is less than a part, and no more will come."""
+    with reading.Reader([(log_of_tasks(tmp_path, 3000), True)], Added(installed=False)) as reader:
+        assert reader._sent.poll(60)
+        pid = reader._process.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(StoreError, match="ended from outside"):
+            reader.read(lambda part: None)
+
+
+def test_what_goes_wrong_in_a_reading_process_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("as planned")
+
+    monkeypatch.setattr(reading, "read_source", broken)
+    monkeypatch.setattr(multiprocessing, "Process", multiprocessing.get_context("fork").Process)
+    with (
+        reading.Reader([(log_of_tasks(tmp_path, 1), True)], Added(installed=False)) as reader,
+        pytest.raises(RuntimeError, match="as planned"),
+    ):
+        reader.read(None)
+
+
 def test_other_processes_read_the_largest(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = {"parsl.log": 75, "interchange.log": 50, "manager.log": 22, "worker_0.log": 5}
     monkeypatch.setattr(reading, "size_of", sizes.__getitem__)
     # 75 bytes are another process's, and 50 + 22 + 5 are read here.
-    assert reading._share(list(sizes), 2) == [1, 2, 3]  # type: ignore[arg-type]
-    assert reading._share(list(sizes), 1) == [0, 1, 2, 3]  # type: ignore[arg-type]
+    assert reading._share(list(sizes), 2) == [[1, 2, 3], [0]]  # type: ignore[arg-type]
+    assert reading._share(list(sizes), 1) == [[0, 1, 2, 3]]  # type: ignore[arg-type]

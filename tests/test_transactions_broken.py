@@ -13,8 +13,8 @@ import pytest
 from importers import cctools, logfile, transactions
 from importers.rows import DRIFT, Batch
 from tests.batches import read
-from tests.imports import differences, import_logs, query, readable
-from tests.managers import LOGS, MANAGER, START, TASKVINE, WORK_QUEUE, record, run_folder, write
+from tests.imports import differences, dnpc, import_logs, query, readable
+from tests.managers import HOST, LOGS, MANAGER, START, TASKVINE, WORK_QUEUE, WORKER, record, run_folder, write
 from tests.transaction_rows import LOST, NAMES, SPANS, WORK_QUEUE_LOG, imported, lines, task_events
 
 SMALL = WORK_QUEUE_LOG + lines(*LOST[5:])
@@ -178,6 +178,35 @@ def test_what_comes_after_a_tasks_end(tmp_path: Path, monkeypatch: pytest.Monkey
     assert json.loads(query(database, SPANS)[1][2]) == {"category": "work", "exit_code": 7, "result": "UNKNOWN"}
 
 
+@pytest.mark.parametrize("size", [1, 100, 400])
+@pytest.mark.parametrize("first", [0, 0.5, 0.9])
+def test_a_log_that_tells_all_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, first: float) -> None:
+    """Events that are alike are as many, and attributes are the later ones, wherever a block or an import ends."""
+    once = lines(
+        (0, "MANAGER START"),
+        (1, f"WORKER {WORKER} {HOST}  CONNECTION"),
+        (2, 'TASK 1 WAITING work F {"disk":[1,"MB"]}'),
+        (3, f"TASK 1 RUNNING {HOST}  F {{}}"),
+        (4, 'TASK 1 RETRIEVED SUCCESS  0  {} {"a":[1,"s"],"b":[1,"s"]}'),
+        (5, "TASK 1 DONE SUCCESS  0  {} {}"),
+        (6, 'TASK 1 WAITING work F {"cores":[1,"cores"]}'),
+        (7, 'TASK 1 RETRIEVED SUCCESS  0  {} {"c":[2,"s"]}'),
+        (8, "TASK 1 DONE SUCCESS  0  {} {}"),
+    )
+    path = write(tmp_path / NAMES[WORK_QUEUE], once * 2)
+    import_logs(tmp_path / "once.db", path)
+    monkeypatch.setattr(transactions, "blocks", partial(logfile.blocks, size=size))
+    if first:
+        write(path, (once * 2)[: int(len(once * 2) * first)])
+        import_logs(tmp_path / "pieces.db", path)
+        write(path, once * 2)
+    import_logs(tmp_path / "pieces.db", path)
+    assert differences(readable(tmp_path / "once.db"), readable(tmp_path / "pieces.db")) == {}
+    (task,) = [row for row in query(tmp_path / "pieces.db", SPANS) if row[0] == "workqueue.task"]
+    assert json.loads(task[2])["measured"] == {"c": 2} and json.loads(task[2])["requested"] == {"cores": 1}
+    assert query(tmp_path / "pieces.db", "SELECT count(*) FROM event WHERE type = 'DONE'") == [(4,)]
+
+
 @pytest.mark.parametrize("name", [WORK_QUEUE, TASKVINE])
 @pytest.mark.parametrize("size", [1, 300, 5000])
 def test_blocks_of_any_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, size: int) -> None:
@@ -191,3 +220,34 @@ def test_blocks_of_any_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nam
     monkeypatch.setattr(cctools, "_BLOCK", size)
     import_logs(tmp_path / "pieces.db", path)
     assert differences(readable(tmp_path / "once.db"), readable(tmp_path / "pieces.db")) == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new", "template"),
+    [
+        (WORK_QUEUE, " RUNNING ", " RUNNINGFAST ", "TASK # RUNNINGFAST"),
+        (WORK_QUEUE, " DISCONNECTION ", " LEFT ", "WORKER # LEFT"),
+        (TASKVINE, " RETRIEVED ", " FETCHED ", "TASK # FETCHED"),
+        (TASKVINE, " CACHE_UPDATE ", " CACHE_CHANGE ", "WORKER # CACHE_CHANGE"),
+        (TASKVINE, " START ", " BEGINS ", "MANAGER # BEGINS"),
+    ],
+)
+def test_words_that_are_new_are_kept_and_reported(tmp_path: Path, kind: str, old: str, new: str, template: str) -> None:
+    text = (run_folder(kind, whole=False) / LOGS[kind]).read_text()
+    log = write(tmp_path / LOGS[kind].name, text.replace(old, new))
+    import_logs(tmp_path / "d.db", log)
+    times = sum(new in line for line in log.read_text().splitlines() if line[:1].isdigit())
+    drift = query(tmp_path / "d.db", "SELECT template, count FROM unmatched WHERE reason = ?", DRIFT)
+    assert drift == [(template, times)] and times
+    assert query(tmp_path / "d.db", "SELECT count(*) FROM event WHERE type = ?", new.strip()) == [(times,)]
+    assert dnpc("sources", "--check", "--db", tmp_path / "d.db").exit_code == 1
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+def test_whole_lines_in_blocks_of_any_size(tmp_path: Path, size: int) -> None:
+    """Each once, however long it is; not the last one, which may go on."""
+    text = b"first\n" + b"long " * 50 + b"\n\nlast\ncut off"
+    (tmp_path / "log").write_bytes(text)
+    found = list(logfile.whole_lines(tmp_path / "log", size))
+    assert b"".join(found) == text.removesuffix(b"cut off")
+    assert all(data.endswith(b"\n") and len(data) <= 251 + size for data in found)

@@ -7,7 +7,12 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from importers import links
+from importers.database import open_store
 from importers.manager_links import BLOCK_CONTRADICTION, CONTRADICTION
+from importers.rows import Batch
+from importers.runs import Run
+from importers.sources import Source
 from tests.imports import Rows, copied, import_logs, query
 from tests.managers import (
     HOST,
@@ -107,3 +112,48 @@ def test_a_block_that_the_tries_deny_is_told_and_not_joined(tmp_path: Path) -> N
     ((reason, count, text),) = contradictions(tmp_path / "d.db")
     assert (reason, count) == (BLOCK_CONTRADICTION, 1)
     assert "by its address ['WorkQueueExecutor/0'], by its tasks ['WorkQueueExecutor/3']" in text
+
+
+def many(n: int) -> Batch:
+    """Return a run with n each of blocks, HTEX managers in them, Work Queue managers, workers and tasks."""
+    batch = Batch("run")
+    for i in range(n):
+        for executor in ("hx", f"wq{i}"):
+            block = batch.span("parsl.rundir.block", executor, str(i))
+            batch.annotate(block, worker_addresses=[f"host{i}:{port}" for port in range(4)])
+        batch.annotate(batch.span("parsl.executor.htex.manager", str(i)), executor="hx", block=str(i))
+        manager = batch.span("workqueue.manager", f"{i}-1")
+        batch.annotate(manager, executor=f"wq{i}")
+        worker, connection = (
+            batch.span("workqueue.worker", f"{i}-1", "w"),
+            batch.span("workqueue.connection", f"{i}-1", "w", f"host{i}:2"),
+        )
+        batch.subspan(manager, worker, "w")
+        batch.subspan(worker, connection, f"host{i}:2")
+        batch.event(batch.span("workqueue.task", f"{i}-1", "1"), 2.0, "WAITING", 0)
+        batch.event(batch.span("parsl.executors.workqueue.executor_task", f"wq{i}", "0"), 1.0, "created", 0)
+    batch.seal()
+    return batch
+
+
+def test_linking_is_not_quadratic(tmp_path: Path) -> None:
+    """Four times of everything takes about four times the steps of SQLite's machine."""
+    steps = {}
+    for n in (100, 400):
+        with open_store(tmp_path / f"{n}.sqlite3") as store:
+            store.add(Source("workqueue", tmp_path, "000/log", Run("run", "run", None, "000")), many(n), 1, "")
+            store.flush()
+            count = [0]
+
+            def step(count: list[int] = count) -> int:
+                count[0] += 1
+                return 0
+
+            store.conn.set_progress_handler(step, 100)
+            links.link(store.conn, store.touched)
+            store.conn.set_progress_handler(None, 0)
+        steps[n] = count[0]
+        inside = """SELECT count(*) FROM subspans JOIN spans ON spans.id = superspan
+                    WHERE type IN (SELECT id FROM span_types WHERE name GLOB '*block' OR name GLOB '*.executor_task')"""
+        assert query(tmp_path / f"{n}.sqlite3", inside) == [(3 * n,)]
+    assert 0 < steps[400] < 8 * steps[100]
