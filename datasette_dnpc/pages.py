@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # The golden angle: successive hues are far apart, however many there are.
 _HUE_STEP = 137.508
+_HUE_SHIFT = 30
 
 
 def page_url(datasette: Datasette, database: str) -> str:
@@ -125,7 +126,7 @@ def _sql(found: Sequences) -> list[tuple[str, str]]:
 
 
 def _colours(states: Iterable[str]) -> dict[str, str]:
-    """Return a CSS colour for each state: a hue for each span type, a lightness for each event."""
+    """Return a CSS colour for each state: hues near each other for a span type, lightness by turns for its events."""
     hues: dict[str, float] = {}
     events: dict[str, int] = {}
     colours: dict[str, str] = {}
@@ -133,7 +134,9 @@ def _colours(states: Iterable[str]) -> dict[str, str]:
         span_type = state.rpartition("/")[0]
         hue = hues.setdefault(span_type, (210 + len(hues) * _HUE_STEP) % 360)
         events[span_type] = events.get(span_type, -1) + 1
-        colours[state] = f"hsl({hue:.0f} 55% {42 + events[span_type] % 4 * 10}%)"
+        place = events[span_type]
+        # The four lightnesses come again, in another hue.
+        colours[state] = f"hsl({(hue + place // 4 * _HUE_SHIFT) % 360:.0f} 55% {42 + place % 4 * 10}%)"
     return colours
 
 

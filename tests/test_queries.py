@@ -200,7 +200,7 @@ def test_slowest_spans_are_the_slowest(conn: sqlite3.Connection) -> None:
 
 def test_event_sequences_are_those_kept(conn: sqlite3.Connection) -> None:
     rows = run(conn, "event_sequences")
-    assert [(row["spans"], row["share"]) for row in rows] == [(205, 85.42), (35, 14.58)]
+    assert [(row["spans"], row["share"]) for row in rows] == [(205, 100 * 205 / 240), (35, 100 * 35 / 240)]
     sequence = conn.execute("SELECT sequence FROM variants WHERE id = ?", (rows[0]["variant"],)).fetchone()[0]
     assert rows[0]["steps"].split(" → ") == json.loads(sequence)
     assert sum(row["spans"] for row in run(conn, "event_sequences", run="run-b")) == 40

@@ -44,7 +44,7 @@ select
         '%03d: variant %d', row_number() over (order by counted.spans desc, counted.variant), counted.variant
     ) as label,
     counted.spans,
-    round(100.0 * counted.spans / sum(counted.spans) over (), 2) as share,
+    100.0 * counted.spans / sum(counted.spans) over () as share,
     count(*) over () as of_variants,
     variants.events,
     counted.mean_duration,
