@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from datasette_dnpc.labels import colours, legend, printable
-from datasette_dnpc.rows import Floats, Numbers, Table
+from datasette_dnpc.queries import Table
+from datasette_dnpc.rows import Floats, Numbers
 from datasette_dnpc.sql_functions import iso_time
 
 _EPOCH_FROM = 1e8

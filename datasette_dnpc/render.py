@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from datasette_dnpc.rows import Table
+from datasette_dnpc.queries import Table
 from datasette_dnpc.sql_files import queries
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ HEADERS = {
 _drawing = threading.Lock()
 
 
+class NoPicture(Exception):
+    """Rows that make no plot; the message says why."""
+
+
 def shape(columns: Sequence[str]) -> str | None:
     """Return the name of the plot that these columns make, None if none does."""
     return next((name for name, needed in SHAPES if set(needed) <= set(columns)), None)
@@ -49,6 +53,25 @@ def shape(columns: Sequence[str]) -> str | None:
 def can_render(columns: Sequence[str], rows: Sequence[Any]) -> bool:
     """Tell Datasette whether to link to the plot."""
     return bool(rows) and shape(columns) is not None
+
+
+def picture(data: Table, title: str, extension: str, truncated: bool = False) -> bytes:
+    """Return the plot that these rows make as the bytes of a PNG or SVG file; its title says what they have in common.
+
+    :param extension: ``png`` or ``svg``
+    :param truncated: whether there are more rows than these
+
+    Raises NoPicture where they make none.
+    """
+    kind = shape(data.columns)
+    if kind is None or not data.rows:
+        raise NoPicture(_refusal(data.columns, data.rows))
+    title = ", ".join([title, *data.constant("span_type", "root_type", "start_event", "end_event", "run_name")])
+    try:
+        return draw(kind, data, title, extension, truncated)
+    except (ValueError, OverflowError, FloatingPointError) as error:
+        # Numbers near the largest there are: matplotlib finds no axis for them.
+        raise NoPicture(f"These rows can not be drawn: {error}") from None
 
 
 def draw(kind: str, data: Table, title: str, extension: str, truncated: bool = False) -> bytes:
@@ -91,21 +114,16 @@ def _renderer(extension: str, content_type: str) -> dict[str, Any]:
     ) -> Any:
         from datasette.utils.asgi import BadRequest, Response
 
-        # Datasette asks can_render for the link only: anyone may type the address.
-        kind = shape(columns)
-        if kind is None or not rows:
-            # Datasette 0.65 overwrites the status of a response, but not that of an exception.
-            raise BadRequest(_refusal(columns, rows))
         truncated = len(rows) >= int(datasette.setting("max_returned_rows"))
         data = Table(tuple(columns), [[_plain(row[name]) for name in columns] for row in rows])
         ours = queries().get(query_name or "")
         title = ours.title if ours else query_name or table or database
-        title = ", ".join([title, *data.constant("span_type", "root_type", "start_event", "end_event", "run_name")])
+        # Datasette asks can_render for the link only: anyone may type the address. And 0.65
+        # overwrites the status of a response, but not that of an exception.
         try:
-            body = await asyncio.to_thread(draw, kind, data, title, extension, truncated)
-        except (ValueError, OverflowError, FloatingPointError) as error:
-            # Numbers near the largest there are: matplotlib finds no axis for them.
-            raise BadRequest(f"These rows can not be drawn: {error}") from None
+            body = await asyncio.to_thread(picture, data, title, extension, truncated)
+        except NoPicture as error:
+            raise BadRequest(str(error)) from None
         return Response(body, content_type=content_type, headers=HEADERS)
 
     handler: Callable[..., Awaitable[Any]] = render

@@ -5,43 +5,20 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from datasette_dnpc.sql_files import queries
-from datasette_dnpc.sql_functions import register
+from datasette_dnpc.queries import Database, Table, connected, select
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
 Source: TypeAlias = "sqlite3.Connection | str | Path | Iterable[Mapping[str, Any]] | Table"
 """A database (connection or path, together with SQL) or rows by column name."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """The result of a query."""
-
-    columns: tuple[str, ...]
-    rows: Sequence[Sequence[Any]]
-
-    def column(self, name: str) -> list[Any]:
-        """Return one column's values, one a row."""
-        index = self.columns.index(name)
-        return [row[index] for row in self.rows]
-
-    def constant(self, *names: str) -> list[str]:
-        """Return the values of those columns which are there and have the same value in every row."""
-        found = (set(map(str, self.column(name))) for name in names if self.has(name))
-        return [value for values in found if len(values) == 1 for value in values]
-
-    def has(self, *names: str) -> bool:
-        """Tell whether all these columns are there."""
-        return set(names) <= set(self.columns)
 
 
 @dataclass(frozen=True)
@@ -75,38 +52,16 @@ def table(data: Source, sql: str | None = None, params: Mapping[str, Any] | None
     """
     if isinstance(data, Table):
         return data
-    if isinstance(data, (str, Path)):
-        # Read only: a mistyped path must be an error, not a new empty database.
-        conn = sqlite3.connect(f"{Path(data).absolute().as_uri()}?mode=ro", uri=True)
-        try:
-            return _select(conn, sql, params)
-        finally:
-            conn.close()
-    if isinstance(data, sqlite3.Connection):
-        return _select(data, sql, params)
     # sqlite-utils' Database is not a connection, but holds one.
-    inner = getattr(data, "conn", None)
-    if isinstance(inner, sqlite3.Connection):
-        return _select(inner, sql, params)
+    held = isinstance(getattr(data, "conn", None), sqlite3.Connection)
+    if held or isinstance(data, (str, Path, sqlite3.Connection)):
+        if sql is None:
+            raise ValueError("sql is missing: give a SELECT or the name of a canned query")
+        with connected(cast(Database, data)) as conn:
+            return select(conn, sql, params)
     rows = list(data)
     columns = tuple(rows[0].keys()) if rows else ()
     return Table(columns, [[row[column] for column in columns] for row in rows])
-
-
-def _select(conn: sqlite3.Connection, sql: str | None, params: Mapping[str, Any] | None) -> Table:
-    if sql is None:
-        raise ValueError("sql is missing: give a SELECT or the name of a canned query")
-    values = dict(params or {})
-    if sql in queries():
-        query = queries()[sql]
-        if unknown := values.keys() - query.params.keys():
-            raise ValueError(f"{sql} has no parameter {', '.join(sorted(unknown))}; it has {', '.join(query.params)}")
-        values = {name: values.get(name, "") for name in query.params}
-        sql = query.sql
-    register(conn)
-    cursor = conn.execute(sql, values)
-    columns = tuple(column[0] for column in cursor.description)
-    return Table(columns, [tuple(row) for row in cursor])
 
 
 def numbers(data: Table, *names: str) -> Numbers:

@@ -16,8 +16,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from datasette_dnpc import plots
+from datasette_dnpc.queries import Table
 from datasette_dnpc.render import SHAPES, draw, shape
-from datasette_dnpc.rows import Table, table
+from datasette_dnpc.rows import table
 from datasette_dnpc.sql_files import queries
 
 EVIL = "$\\foo$</text><script>alert(1)</script>_\x00\n"

@@ -1,0 +1,229 @@
+"""The commands that answer: one for each canned query, made from its header; and pictures and the graph of types.
+
+``importers.cli`` asks for them by name, so that what they need is imported only then.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from datasette_dnpc.output import FORMATS, as_table, printable
+from datasette_dnpc.queries import NoAnswer, Table, open_dnpc, select
+from datasette_dnpc.sql_files import SqlFile, queries
+
+EXTENSIONS = ("png", "svg")
+"""Of the pictures that can be written."""
+
+
+def names() -> dict[str, list[str]]:
+    """Return heading to the names of the commands below it, as ``dnpc --help`` lists them."""
+    return {"Answers": [command_name(name) for name in queries()], "Pictures": sorted(_OTHERS)}
+
+
+def command(name: str) -> click.Command | None:
+    """Return the command of that name, None if there is none. A query's file name does as well."""
+    if name in _OTHERS:
+        return _OTHERS[name]
+    query = queries().get(file_name(name))
+    return _query_command(query) if query else None
+
+
+def command_name(query: str) -> str:
+    """Return what the command of a query is called: ``slowest_spans`` is ``slowest-spans``."""
+    return query.replace("_", "-")
+
+
+def file_name(name: str) -> str:
+    """Return what the query of a command is called."""
+    return name.replace("-", "_")
+
+
+def write_commands(
+    group: click.Group, context: click.Context, formatter: click.HelpFormatter, kinds: dict[str, list[str]]
+) -> None:
+    """Write one line a command below the heading of its kind."""
+    widest = max(len(name) for names in kinds.values() for name in names)
+    for heading, names in kinds.items():
+        rows = []
+        for name in names:
+            found = group.get_command(context, name)
+            if found and not found.hidden:
+                rows.append((name.ljust(widest), found.get_short_help_str(formatter.width - widest - 6)))
+        if rows:
+            with formatter.section(heading):
+                formatter.write_dl(rows)
+
+
+class _Answer(click.Command):
+    """A command whose help ends with the columns of its query."""
+
+    def __init__(self, query: SqlFile, **settings: Any) -> None:
+        super().__init__(
+            command_name(query.name),
+            help=f"{query.title}. {query.description}",
+            short_help=query.title,
+            **settings,
+        )
+        self.query = query
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the columns of the result, with their units."""
+        with formatter.section("Columns"):
+            formatter.write_dl(list(self.query.columns.items()))
+
+
+def _database_option() -> click.Option:
+    return click.Option(
+        ["--db", "database"],
+        type=click.Path(dir_okay=False, path_type=Path),
+        default="dnpc.sqlite3",
+        show_default=True,
+        help="The database to read.",
+    )
+
+
+def _query_options(query: SqlFile) -> list[click.Parameter]:
+    """Return an option for each parameter. Its value goes into the SQL as the text that it is, as from an address."""
+    return [
+        click.Option([f"--{command_name(name)}", name], default="", metavar="TEXT", help=_sentence(meaning))
+        for name, meaning in query.params.items()
+    ]
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _query_command(query: SqlFile) -> click.Command:
+    def answer(database: Path, format: str, **params: str) -> None:
+        data = _ask(database, query, params)
+        _write(FORMATS[format](data) if format != "table" else as_table(data, _terminal_width()))
+        if not data.rows:
+            click.echo("No rows.", err=True)
+
+    format_option = click.Option(
+        ["--format"],
+        type=click.Choice(list(FORMATS)),
+        default="table",
+        show_default=True,
+        help="Table for people; CSV and JSON have full values.",
+    )
+    options = [*_query_options(query), _database_option(), format_option]
+    return _Answer(query, callback=answer, params=options)
+
+
+@contextmanager
+def _opened(database: Path) -> Iterator[sqlite3.Connection]:
+    """Give a connection; what can not be answered ends the command with a message and status 1."""
+    try:
+        with open_dnpc(database) as conn:
+            yield conn
+    except NoAnswer as error:
+        raise click.ClickException(printable(str(error))) from None
+
+
+def _ask(database: Path, query: SqlFile, params: Mapping[str, str]) -> Table:
+    # Bytes that are no UTF-8 come from a shell as surrogates, which SQLite does not take.
+    values = {name: value.encode("utf-8", "replace").decode() for name, value in params.items()}
+    with _opened(database) as conn:
+        return select(conn, query.name, values)
+
+
+def _terminal_width() -> int | None:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _write(text: str) -> None:
+    """Write to standard output: to a terminal without what could harm it, else unchanged in UTF-8."""
+    if sys.stdout.isatty():
+        text = printable(text, keep="\n")
+    # As bytes: click would take colours out of text.
+    click.echo(text.encode("utf-8", "replace"), nl=False)
+
+
+class _Plots(click.Group):
+    """One command for each query whose columns make a plot."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the queries that can be drawn."""
+        return [command_name(name) for name, query in queries().items() if _is_drawn(query)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command that draws a query.
+
+        Raises ClickException for a query that can't be drawn.
+        """
+        query = queries().get(file_name(cmd_name))
+        if query and not _is_drawn(query):
+            raise click.ClickException(
+                f"{cmd_name} can not be drawn. What can be: {', '.join(self.list_commands(ctx))}"
+            )
+        return _plot_command(query) if query else None
+
+
+def _is_drawn(query: SqlFile) -> bool:
+    from datasette_dnpc.render import shape
+
+    return shape(list(query.columns)) is not None
+
+
+def _plot_command(query: SqlFile) -> click.Command:
+    def plot(database: Path, file: Path, **params: str) -> None:
+        extension = file.suffix.lower().removeprefix(".")
+        if extension not in EXTENSIONS:
+            raise click.BadParameter(f"{file} ends in none of .{', .'.join(EXTENSIONS)}", param_hint="FILE")
+        data = _ask(database, query, params)
+        if not data.rows:
+            raise click.ClickException("Nothing to draw: the query has no rows.")
+        from datasette_dnpc.render import NoPicture, picture
+
+        try:
+            file.write_bytes(picture(data, query.title, extension))
+        except NoPicture as error:
+            raise click.ClickException(printable(str(error))) from None
+        except OSError as error:
+            raise click.ClickException(f"{file} can not be written: {error.strerror}") from None
+
+    path = click.Argument(["file"], type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
+    return _Answer(query, callback=plot, params=[path, *_query_options(query), _database_option()])
+
+
+def _graph(database: Path, format: str, run: str) -> None:
+    from datasette_dnpc.graph import FORMATS
+
+    types, relations = (
+        _ask(database, queries()[name], {"run": run}).dicts() for name in ("span_type_summary", "span_type_relations")
+    )
+    _write(FORMATS[format](types, relations))
+
+
+_OTHERS: dict[str, click.Command] = {
+    "plot": _Plots(
+        "plot",
+        help="Draw the answer of a query into a .png or .svg file: dnpc plot durations durations.png",
+        short_help="The answer of a query as .png or .svg",
+    ),
+    "graph": click.Command(
+        "graph",
+        help="How the span types hang together: which contain which others, with the number of pairs, and which "
+        "tell of the same things. As a tree, or for Graphviz (dot) or Mermaid.",
+        short_help="Graph of span types: text, Graphviz or Mermaid",
+        callback=_graph,
+        params=[
+            click.Option(["--run"], default="", metavar="TEXT", help="Key or name of a run; empty: all runs."),
+            _database_option(),
+            click.Option(
+                ["--format"], type=click.Choice(["text", "dot", "mermaid"]), default="text", show_default=True
+            ),
+        ],
+    ),
+}
+"""Commands that are no query's own."""
