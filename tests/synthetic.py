@@ -176,7 +176,7 @@ def _add_manager(builder: Builder, run: int, start: float) -> None:
             f"wq/{number}.0",
             [(began - 0.2, "started"), (began - 0.1, "ended")],
             (worker,),
-            {"direction": "INPUT", "file": "function", "megabytes": 0.5},
+            {"direction": "INPUT", "file": ("function", "map")[number % 2], "megabytes": 0.5},
         )
 
 

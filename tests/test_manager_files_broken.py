@@ -257,6 +257,8 @@ def test_statistics_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(manager_statistics, "blocks", partial(logfile.blocks, size=40))
     parts: list[Batch] = []
     rest = read_source(source, sink=parts.append).batch
+    for part in parts:
+        part.seal()
     assert len([part for part in parts if part.samples]) > 1
     assert [sample for part in [*parts, rest] for sample in part.samples] == whole.samples
     assert [key for part in [*parts, rest] for key in part.keys] == whole.keys == [WQ]

@@ -1,0 +1,102 @@
+/*
+@title Time of the tasks in each layer
+@description Where the tasks of each app spend their time, from submission to return. The layers of a task add up to
+    its duration, and so do the totals here. Percentiles are those of about 3000 tasks where an app has more.
+@param app name of an app; empty: all
+@param run key or name of a run; empty: all runs
+@needs task_layer
+@column app name of the app
+@column layer number and name of the layer: see the view task_layer
+@column tasks tasks of the app
+@column total seconds, sum
+@column share per cent of the total duration of the app's tasks
+@column mean seconds
+@column p50 seconds, median
+@column p95 seconds, 95th percentile
+@column max seconds
+@chart mark=bar x_column=total x_type=quantitative y_column=app y_type=nominal color_column=layer
+*/
+with tasks as materialized (
+    select
+        coalesce(app, '') as app,
+        duration, in_submit, in_retry, in_queue, in_transfer, in_dispatch, in_run, in_return,
+        -- As good as drawn by lot, but always the same ones.
+        (cast(key as integer) * 2654435761 >> 12) & 65535 as lot
+    from task_layer
+    where duration is not null
+        and (coalesce(:app, '') = '' or app = :app)
+        and (coalesce(:run, '') = '' or run_id in (select id from runs where :run in (key, name)))
+),
+apps as materialized (
+    select
+        app,
+        count(*) as tasks,
+        sum(duration) as duration,
+        sum(in_submit) as submit, max(in_submit) as max_submit,
+        sum(in_retry) as retry, max(in_retry) as max_retry,
+        sum(in_queue) as queue, max(in_queue) as max_queue,
+        sum(in_transfer) as sending, max(in_transfer) as max_transfer,
+        sum(in_dispatch) as dispatch, max(in_dispatch) as max_dispatch,
+        sum(in_run) as run, max(in_run) as max_run,
+        sum(in_return) as back, max(in_return) as max_return
+    from tasks
+    group by app
+    order by sum(duration) desc, app
+    limit 100
+),
+layers as (
+    select app, tasks, duration, '1 submit' as layer, submit as total, max_submit as most from apps
+    union all select app, tasks, duration, '2 retry', retry, max_retry from apps
+    union all select app, tasks, duration, '3 queue', queue, max_queue from apps
+    union all select app, tasks, duration, '4 transfer', sending, max_transfer from apps
+    union all select app, tasks, duration, '5 dispatch', dispatch, max_dispatch from apps
+    union all select app, tasks, duration, '6 run', run, max_run from apps
+    union all select app, tasks, duration, '7 return', back, max_return from apps
+),
+taken as materialized (
+    select tasks.*
+    from tasks
+    join apps on apps.app = tasks.app
+    where tasks.lot % ((apps.tasks + 2999) / 3000) = 0
+),
+single as (
+    select app, '1 submit' as layer, in_submit as seconds from taken
+    union all select app, '2 retry', in_retry from taken
+    union all select app, '3 queue', in_queue from taken
+    union all select app, '4 transfer', in_transfer from taken
+    union all select app, '5 dispatch', in_dispatch from taken
+    union all select app, '6 run', in_run from taken
+    union all select app, '7 return', in_return from taken
+),
+ranked as (
+    select
+        app,
+        layer,
+        seconds,
+        row_number() over (partition by app, layer order by seconds) - 1 as rank,
+        count(*) over (partition by app, layer) - 1 as last
+    from single
+),
+-- Between the two nearest ranks, in proportion.
+percentiles as materialized (
+    select
+        app,
+        layer,
+        sum(seconds * max(0, 1 - abs(rank - 0.5 * last))) as p50,
+        sum(seconds * max(0, 1 - abs(rank - 0.95 * last))) as p95
+    from ranked
+    group by app, layer
+)
+select
+    layers.app,
+    layers.layer,
+    layers.tasks,
+    layers.total,
+    round(100 * layers.total / nullif(layers.duration, 0), 2) as share,
+    layers.total / layers.tasks as mean,
+    percentiles.p50,
+    percentiles.p95,
+    layers.most as max
+from layers
+left join percentiles on percentiles.app = layers.app and percentiles.layer = layers.layer
+order by layers.duration desc, layers.app, layers.layer
