@@ -345,3 +345,50 @@ def test_clocks_that_disagree_make_no_layer_negative(made: sqlite3.Connection) -
     made.executemany("INSERT INTO descendants VALUES (?, ?)", [(task, span) for span in (task, attempt, worker)])
     layers = made.execute(f"SELECT duration, {', '.join(LAYERS)} FROM task_layer").fetchall()
     assert layers == [(8, 1, 0, 3, 0, 0, 0, 4)]
+
+
+FAILED = ("failed", "fail_retryable", "dep_fail")
+
+
+@every_sample
+def test_tries_that_failed_are_those_of_the_log(databases: dict[str, Path], name: str) -> None:
+    folder = DATA / name
+    runs = [read_run(log.parent) for log in sorted(folder.glob("*/parsl.*log"))]
+    expected = sorted((str(x.task), x.try_id, x.state) for run in runs for x in run.states if x.state in FAILED)
+    rows = select(databases[name], "SELECT task_key, try, state FROM task_try WHERE failed")
+    assert sorted((row["task_key"], row["try"], row["state"]) for row in rows) == expected
+    tries = sum(row["tries"] for row in run_query(databases[name], "failures"))
+    assert tries == len(expected)
+    assert len(expected) > 0 or name == "htex-crash"
+
+
+def test_failures_name_app_cause_and_cost(databases: dict[str, Path]) -> None:
+    (run,) = [read_run(log.parent) for log in (DATA / WORK_QUEUE).glob("*/parsl.log")]
+    text = next((DATA / WORK_QUEUE).glob("*/parsl.log")).read_text()
+    apps = {int(task): app for task, app in re.findall(r"Task (\d+) submitted for App (\w+),", text)}
+    raised = re.findall(r"Task (\d+) try (\d+) failed with exception of type (\w+)", text)
+    causes = {(int(task), int(number)): cause for task, number, cause in raised}
+    expected: dict[tuple[str, str | None], int] = defaultdict(int)
+    for state in run.states:
+        if state.state in FAILED:
+            expected[apps[state.task], causes.get((state.task, state.try_id))] += 1
+    found: dict[tuple[str, str | None], int] = defaultdict(int)
+    for row in run_query(databases[WORK_QUEUE], "failures"):
+        found[row["app"], row["cause"]] += row["tries"]
+        assert row["of_tries"] == len({(s.task, s.try_id) for s in run.states if apps[s.task] == row["app"]})
+        assert row["seconds"] >= 0
+    known = {key: count for key, count in expected.items() if key[1] is not None}
+    assert known and {key: found[key] for key in known} == known
+    assert sum(found.values()) == sum(expected.values())
+
+
+def test_tries_that_only_monitoring_tells_of(tmp_path: Path) -> None:
+    with_log, without = tmp_path / "with.sqlite3", tmp_path / "without.sqlite3"
+    import_logs(with_log, DATA / WORK_QUEUE)
+    import_logs(without, DATA / WORK_QUEUE / "monitoring.db")
+    found = []
+    for database in (with_log, without):
+        with closing(sqlite3.connect(database)) as conn:
+            create_views(conn)
+        found.append(select(database, "SELECT task_key, try, app, state, failed FROM task_try ORDER BY 1, 2"))
+    assert found[0] == found[1] and found[0]
