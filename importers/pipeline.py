@@ -91,10 +91,12 @@ def import_paths(
         raise NothingToImport(_nothing(paths, chosen, summary.skipped, notes))
     summary.skipped += notes
     summary.failed = any(isinstance(importer, Outside) and importer.failures for importer in chosen)
-    chosen_before = {} if timezone_is_given else _chosen_clocks(database)
+    told, offsets = _clocks_before(database)
+    if timezone_is_given:
+        told = {}
     sources = [
-        replace(source, clock=_clock(source, chosen_before.get(source.run.key, clock)))
-        for source in _with_known_clocks(sources, database, chosen_before)
+        replace(source, clock=_clock(source, told.get(source.run.key, clock)))
+        for source in _with_clocks(sources, told, offsets)
     ]
     size = sum(size_of(source) for source in sources)
     started(size)
@@ -162,32 +164,26 @@ def _clock(source: Source, default: Clock) -> Clock:
     return default if offset is None else clock_of_offset(offset)
 
 
-def _chosen_clocks(database: Path) -> dict[str, Clock]:
-    """Return the clocks of runs whose zone an earlier import was told: they count more than this machine's."""
+def _clocks_before(database: Path) -> tuple[dict[str, Clock], dict[str, float]]:
+    """Return what earlier imports know of runs: the clocks that they were told, and the offsets that logs show."""
     if not database.exists():
-        return {}
+        return {}, {}
     try:
         with open_readonly(database) as conn:
-            chosen = conn.execute(
+            told = conn.execute(
                 """SELECT runs.key, max(clocks.zone) FROM clocks JOIN runs ON runs.id = clocks.run
                    WHERE clocks.evidence = 'option' GROUP BY runs.key"""
             )
-            return {key: clock_of_name(zone) for key, zone in chosen}
+            clocks = {key: clock_of_name(zone) for key, zone in told}
+            return clocks, dict(conn.execute("SELECT key, utc_offset FROM runs WHERE utc_offset IS NOT NULL"))
     except sqlite3.Error:
-        return {}  # open_store says what is wrong with it
+        return {}, {}  # open_store says what is wrong with it
 
 
-def _with_known_clocks(sources: list[Source], database: Path, chosen: dict[str, Clock]) -> Iterator[Source]:
+def _with_clocks(sources: list[Source], told: dict[str, Clock], offsets: dict[str, float]) -> Iterator[Source]:
     """Add the clocks of runs that this import or an earlier one knows to the sources that hold many runs."""
-    offsets: dict[str, float] = {}
-    if database.exists():
-        try:
-            with open_readonly(database) as conn:
-                offsets.update(conn.execute("SELECT key, utc_offset FROM runs WHERE utc_offset IS NOT NULL"))
-        except sqlite3.Error:
-            pass  # open_store says what is wrong with it
-    offsets |= {s.run.key: s.run.utc_offset for s in sources if s.run.utc_offset is not None}
-    clocks = chosen | {run: clock_of_offset(offset) for run, offset in offsets.items()}
+    shown = offsets | {s.run.key: s.run.utc_offset for s in sources if s.run.utc_offset is not None}
+    clocks = told | {run: clock_of_offset(offset) for run, offset in shown.items()}
     for source in sources:
         yield replace(source, clocks=source.clocks | clocks) if not source.run.directory else source
 

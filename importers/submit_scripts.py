@@ -94,7 +94,7 @@ def _addresses(block: Block, batch: Batch, addresses: dict[str, None]) -> None:
         line = data.rfind(b"\n", 0, position) + 1
         if match := _CONNECTED.match(data, line):
             batch.records += 1
-            addresses[storable(match[1].decode("utf-8", "replace"))] = None
+            addresses[match[1].decode("utf-8", "replace")] = None
         else:
             batch.reject("a connection in an unknown form", block.start + line, line_at(data, line))
         position = data.find(_ADDRESS, data.find(b"\n", position))

@@ -29,7 +29,7 @@ from typing import NamedTuple
 from importers import cctools
 from importers.cctools import TASKVINE, Manager
 from importers.logfile import Block, blocks
-from importers.rows import Batch, storable
+from importers.rows import Batch
 from importers.sources import Progress, Source
 
 NAME = "taskgraph"
@@ -240,7 +240,7 @@ _READERS: tuple[Callable[[_Graph, bytes, int], bool], ...] = (
 
 
 def _text(field: bytes) -> str:
-    return storable(field.decode("utf-8", "replace"))
+    return field.decode("utf-8", "replace")
 
 
 def read(source: Source, batch: Batch, progress: Progress) -> str:

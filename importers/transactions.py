@@ -32,11 +32,9 @@ from typing import Any
 from importers import cctools
 from importers.cctools import TASKVINE, WORK_QUEUE, Manager, span_type
 from importers.logfile import Block, blocks
+from importers.pattern import LATEST
 from importers.rows import DRIFT, Batch, storable
 from importers.sources import Progress, Source
-
-LATEST = 1e11
-"""Seconds since 1970 after which a time is no time: the year 5138."""
 
 LATEST_MICROSECONDS = int(LATEST * 1e6)
 
@@ -108,7 +106,7 @@ def _outcome(result: bytes, code: bytes) -> dict[str, Any]:
 @lru_cache(maxsize=4096)
 def _moved_file(direction: bytes, name: bytes, size: float, cached: bool) -> dict[str, Any]:
     """Return the attributes of a transfer, one dictionary for all that are alike: they are stored without a copy."""
-    found: dict[str, Any] = {"file": name.decode("utf-8", "replace"), "megabytes": size}
+    found: dict[str, Any] = {"file": _text(name), "megabytes": size}
     if direction:
         found["direction"] = _text(direction)
     if cached:

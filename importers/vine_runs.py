@@ -162,7 +162,7 @@ def _last(path: bytes) -> str:
 
 
 def _text(data: bytes) -> str:
-    return storable(data.decode("utf-8", "replace"))
+    return data.decode("utf-8", "replace")
 
 
 def forget() -> None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -82,6 +86,25 @@ def dnpc(*arguments: object) -> Result:
     assert result.exit_code in (0, 1, 2)
     assert "Traceback" not in result.output
     return result
+
+
+def on_a_terminal(*arguments: object, **environment: str) -> str:
+    """Run ``dnpc`` on a pseudo terminal, and return what it showed there."""
+    ours, its = pty.openpty()
+    words = [sys.executable, "-m", "importers.cli", *map(str, arguments)]
+    with subprocess.Popen(words, stdin=its, stdout=its, stderr=its, close_fds=True, env=os.environ | environment):
+        os.close(its)
+        shown = b""
+        while True:
+            try:
+                piece = os.read(ours, 4096)
+            except OSError:  # so Linux says that the other end is closed
+                break
+            if not piece:
+                break
+            shown += piece
+    os.close(ours)
+    return shown.decode()
 
 
 def names_in(folder: Path) -> list[str]:

@@ -1,9 +1,6 @@
 """The command ``dnpc`` on a terminal and off it."""
 
-import os
-import pty
 import sqlite3
-import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -12,39 +9,21 @@ import pytest
 from click.testing import CliRunner
 
 from importers.cli import main
-from tests.imports import dnpc
+from tests.imports import dnpc, on_a_terminal
 from tests.runs import DATA
 
 COMMAND = [sys.executable, "-m", "importers.cli"]
 
 
-def on_a_terminal(arguments: list[str]) -> str:
-    """Run ``dnpc`` with its output on a pseudo terminal, and return what was shown."""
-    ours, its = pty.openpty()
-    with subprocess.Popen([*COMMAND, *arguments], stdin=its, stdout=its, stderr=its, close_fds=True):
-        os.close(its)
-        shown = b""
-        while True:
-            try:
-                piece = os.read(ours, 4096)
-            except OSError:  # so Linux says that the other end is closed
-                break
-            if not piece:
-                break
-            shown += piece
-    os.close(ours)
-    return shown.decode()
-
-
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_progress_bar_on_a_terminal_reaches_the_end(tmp_path: Path, jobs: str) -> None:
-    shown = on_a_terminal(["import", str(DATA / "runinfo"), "--db", str(tmp_path / "db"), "--jobs", jobs])
+    shown = on_a_terminal("import", DATA / "runinfo", "--db", tmp_path / "db", "--jobs", jobs)
     assert "Importing  [" in shown and "100%" in shown
     assert "has 3 runs" in shown
 
 
 def test_quiet(tmp_path: Path) -> None:
-    assert on_a_terminal(["import", str(DATA / "runinfo"), "--db", str(tmp_path / "db"), "--quiet"]) == ""
+    assert on_a_terminal("import", DATA / "runinfo", "--db", tmp_path / "db", "--quiet") == ""
 
 
 def test_summary_is_what_the_database_says(tmp_path: Path) -> None:

@@ -3,8 +3,6 @@
 import csv
 import io
 import json
-import os
-import pty
 import re
 import shutil
 import sqlite3
@@ -26,6 +24,7 @@ from datasette_dnpc.queries import Table
 from datasette_dnpc.render import shape
 from datasette_dnpc.sql_files import queries
 from importers.cli import main
+from tests.imports import on_a_terminal
 from tests.runs import DATA
 from tests.synthetic import RUNDIR_TASK, TASK, TRY
 
@@ -52,23 +51,9 @@ def asked(name: str, database: Path, **params: str) -> list[dict[str, Any]]:
     return found
 
 
-def on_a_terminal(width: int, *arguments: str | Path) -> str:
+def in_a_width(width: int, *arguments: str | Path) -> str:
     """Run ``dnpc`` on a pseudo terminal of that width, and return what it showed."""
-    ours, its = pty.openpty()
-    words = [sys.executable, "-m", "importers.cli", *map(str, arguments)]
-    with subprocess.Popen(words, stdin=its, stdout=its, stderr=its, env=os.environ | {"COLUMNS": str(width)}):
-        os.close(its)
-        shown = b""
-        while True:
-            try:
-                piece = os.read(ours, 4096)
-            except OSError:  # so Linux says that the other end is closed
-                break
-            if not piece:
-                break
-            shown += piece
-    os.close(ours)
-    return shown.decode().replace("\r\n", "\n")
+    return on_a_terminal(*arguments, COLUMNS=str(width)).replace("\r\n", "\n")
 
 
 @pytest.fixture
@@ -272,7 +257,7 @@ def test_bad_databases(other_db: Path, synthetic_db: Path, tmp_path: Path, argum
 
 
 def test_path_in_a_message_does_no_harm_on_a_terminal(tmp_path: Path) -> None:
-    shown = on_a_terminal(80, "slowest-spans", "--db", tmp_path / "\x1b[2J\x07")
+    shown = in_a_width(80, "slowest-spans", "--db", tmp_path / "\x1b[2J\x07")
     assert "does not exist" in shown and all(line.isprintable() for line in shown.split("\n"))
 
 
@@ -331,7 +316,7 @@ def test_hostile_text_is_there_as_it_is(evil_db: Path) -> None:
 
 @pytest.mark.parametrize("format", ["table", "csv", "json"])
 def test_terminal_shows_no_control_characters(evil_db: Path, format: str) -> None:
-    shown = on_a_terminal(300, "span-type-summary", "--db", evil_db, "--format", format)
+    shown = in_a_width(300, "span-type-summary", "--db", evil_db, "--format", format)
     assert "red" in shown
     assert all(line.isprintable() for line in shown.split("\n"))
     # With the line break that the CSV has in a value.
@@ -341,11 +326,11 @@ def test_terminal_shows_no_control_characters(evil_db: Path, format: str) -> Non
 
 def test_long_text_is_cut_on_a_terminal_only(synthetic_db: Path) -> None:
     arguments = ("span-type-relations", "--db", synthetic_db)
-    shown = on_a_terminal(70, *arguments).splitlines()
+    shown = in_a_width(70, *arguments).splitlines()
     assert max(map(len, shown)) <= 70 and any("…" in line for line in shown)
     whole = run(*arguments).stdout
     assert "…" not in whole and max(map(len, whole.splitlines())) > 70
-    assert on_a_terminal(500, *arguments) == whole
+    assert in_a_width(500, *arguments) == whole
 
 
 def test_table_of_all_kinds_of_values() -> None:
