@@ -80,7 +80,7 @@ def draw(kind: str, data: Table, title: str, extension: str, truncated: bool = F
     from matplotlib.figure import Figure
 
     from datasette_dnpc import plots
-    from datasette_dnpc.labels import printable
+    from datasette_dnpc.plots.labels import printable
 
     plot: Callable[..., Axes] = getattr(plots, kind)
     with _drawing, warnings.catch_warnings(), matplotlib.rc_context({"svg.hashsalt": "dnpc"}):

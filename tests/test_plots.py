@@ -16,9 +16,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from datasette_dnpc import plots
+from datasette_dnpc.plots import over_time
+from datasette_dnpc.plots.rows import table
 from datasette_dnpc.queries import Table
 from datasette_dnpc.render import SHAPES, draw, shape
-from datasette_dnpc.rows import table
 from datasette_dnpc.sql_files import queries
 
 EVIL = "$\\foo$</text><script>alert(1)</script>_\x00\n"
@@ -87,7 +88,7 @@ def test_rare_states_are_one_area(ax: Axes) -> None:
     box = ax.get_legend()
     assert box is not None
     texts = [text.get_text().strip() for text in box.get_texts()]
-    assert texts[0] == "21 others" and len(texts) == plots.MOST_STATES + 1
+    assert texts[0] == "21 others" and len(texts) == over_time.MOST_STATES + 1
     assert ax.collections[-1].get_datalim(ax.transData).ymax == sum(range(71, 101))
 
 

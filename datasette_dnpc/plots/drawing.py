@@ -9,13 +9,23 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from datasette_dnpc.labels import colours, legend, printable
+from datasette_dnpc.plots.labels import colours, legend, printable
+from datasette_dnpc.plots.rows import Floats, Numbers
 from datasette_dnpc.queries import Table
-from datasette_dnpc.rows import Floats, Numbers
 from datasette_dnpc.sql_functions import iso_time
 
 _EPOCH_FROM = 1e8
 """Times above this are seconds since 1970 (from 1973 on); below, since some beginning."""
+
+
+def axes(ax: Axes | None) -> Axes:
+    """Return the Axes to draw into: those given, else new ones of pyplot."""
+    if ax is not None:
+        return ax
+    # Only a notebook needs pyplot and its global figures; a server must not have them.
+    import matplotlib.pyplot as plt
+
+    return plt.subplots()[1]
 
 
 def since_first(begin: Floats, end: Floats) -> tuple[Floats, Floats, str]:
