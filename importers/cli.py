@@ -101,7 +101,7 @@ def import_(
     importer: str | None,
     jobs: int | None,
     quiet: bool,
-) -> None:
+) -> Summary:
     """Import logs: runinfo folders, run directories, or single log files."""
     try:
         clock = clock_of_name(timezone) if timezone else None
@@ -132,6 +132,7 @@ def import_(
     except (NothingToImport, StoreError, FormatError) as error:
         raise click.ClickException(str(error)) from None
     _tell(summary, quiet)
+    return summary
 
 
 @contextmanager
@@ -186,6 +187,57 @@ def sources(database: Path, check: bool) -> None:
         raise click.ClickException(f"{database} is no dnpc database: {error}") from None
     if drifted:
         sys.exit(1)
+
+
+@main.command()
+@click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path), metavar="[PATH]...")
+@database_option
+@click.option("--timezone", metavar="ZONE", help="As of dnpc import.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve on. Others than this machine "
+              "can reach any but the default, and see all of the database.")  # fmt: skip
+@click.option("--port", type=click.IntRange(1, 65535), help="Default: 8001, or a free one if that is taken.")
+@click.option("--source-root", "source_roots", multiple=True, metavar="FOLDER",
+              type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="Folder that holds the runs: the page of a span shows the lines of the logs there. Can be repeated. "
+              "Default: that of PATH. Not with --host of another address.")  # fmt: skip
+@click.pass_context
+def serve(
+    context: click.Context,
+    paths: tuple[Path, ...],
+    database: Path,
+    timezone: str | None,
+    host: str,
+    port: int | None,
+    source_roots: tuple[Path, ...],
+) -> None:
+    """Show a database in the browser; logs that are given are imported before. Ctrl-C ends it."""
+    from datasette_dnpc import queries, serve
+
+    if source_roots and host not in serve.LOOPBACK:
+        raise click.BadParameter(
+            f"lines of logs are shown on this machine only, not on {host}", param_hint="--source-root"
+        )
+    try:
+        port = serve.free_port(host, port)
+        if paths:
+            summary = context.invoke(import_, paths=paths, database=database, timezone=timezone)
+            source_roots = (*source_roots, *_folders_of_runs(summary))
+        with queries.open_dnpc(database):
+            pass
+    except (serve.CanNotServe, queries.NoAnswer) as error:
+        raise click.ClickException(str(error)) from None
+    roots = source_roots if host in serve.LOOPBACK else ()
+    serve.serve(database, host, port, roots, lambda address: click.echo(f"\n  {address}\n\nCtrl-C ends it."))
+
+
+def _folders_of_runs(summary: Summary) -> list[Path]:
+    """Return the folders which the paths of sources are relative to."""
+    sources = [*(read.source for read in summary.read), *summary.unchanged]
+    places = {source.path.parent.resolve() / source.path.name: source.name.split("/") for source in sources}
+    folders = {
+        path.parents[len(names) - 1] for path, names in places.items() if path.parts[-len(names) :] == tuple(names)
+    }
+    return sorted(folders)
 
 
 if __name__ == "__main__":

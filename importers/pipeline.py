@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from importers import cctools, links, places, sequences, vine_runs
+from importers import cctools, links, places, sequences, vine_runs, worker_stays
 from importers.adoption import adopt
 from importers.database import open_store
 from importers.formats import Added, Formats, load_formats
@@ -114,7 +114,9 @@ def import_paths(
         summary.skipped += _not_read_again(store.dropped, sources)
         store.flush()
         store.retime()
-        sequences.update(store.conn, links.link(store.conn, store.touched), formats.root_types())
+        runs = links.link(store.conn, store.touched)
+        sequences.update(store.conn, runs, formats.root_types())
+        worker_stays.update(store.conn, runs)
         finish(store.conn)
     return summary
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 
-VERSION = 1
+VERSION = 2
 """Kept in ``PRAGMA user_version``: raised when the tables change their meaning."""
 
 TABLES = """
@@ -248,6 +248,51 @@ CREATE TABLE state_counts (
     spans INTEGER NOT NULL,
     PRIMARY KEY (root_type, run, time, state)
 ) WITHOUT ROWID;
+
+/* One row per Parsl task, though both its log and monitoring may tell of it: see importers/task_table.py. Seconds. */
+CREATE TABLE task_times (
+    task INTEGER PRIMARY KEY REFERENCES spans(id),   -- the log's account, or monitoring's where there is no other
+    monitoring INTEGER REFERENCES spans(id),         -- monitoring's account
+    run INTEGER NOT NULL REFERENCES runs(id),
+    app TEXT,
+    executor TEXT,                 -- label, of the last try that came to one
+    tries INTEGER NOT NULL,
+    outcome TEXT NOT NULL,         -- done, memoized, failed, dependency failed, unfinished
+    began REAL,
+    ended REAL,
+    in_submit REAL, in_retry REAL, in_queue REAL, in_transfer REAL, in_dispatch REAL, in_run REAL, in_return REAL,
+    chain_seconds REAL,            -- run time of the longest chain that ends with it; NULL if it needs no task
+    chain_needs INTEGER REFERENCES spans(id)         -- the task before it on that chain
+);
+
+/* Which Parsl task needs which: those that it depends on, and the inner tasks of a join app. */
+CREATE TABLE task_needs (
+    task INTEGER NOT NULL REFERENCES task_times(task),
+    joins INTEGER NOT NULL,        -- 0: it can only start when the other has ended; 1: it is a join app, the other inner
+    needs INTEGER NOT NULL REFERENCES task_times(task),
+    PRIMARY KEY (task, joins, needs)
+) WITHOUT ROWID;
+
+/* When which task was on which worker, and in which of its slots: the lowest that was free. Clustered, so that what
+   was in a slot lies together in time order. */
+CREATE TABLE stays (
+    worker INTEGER NOT NULL REFERENCES spans(id),
+    slot INTEGER NOT NULL,         -- counted from 0
+    began REAL NOT NULL,
+    ended REAL NOT NULL,
+    span INTEGER NOT NULL REFERENCES spans(id),      -- of the task, or of its attempt
+    task INTEGER NOT NULL REFERENCES spans(id),      -- of Parsl, or of the manager where no log tells of Parsl's
+    ended_logged INTEGER NOT NULL, -- 0 where no log tells of the end, which is then the latest that it can be
+    PRIMARY KEY (worker, slot, began, ended, span)
+) WITHOUT ROWID;
+
+/* How many tasks each worker had place for at once, and the first and the last that is known of it. */
+CREATE TABLE worker_slots (
+    worker INTEGER NOT NULL PRIMARY KEY REFERENCES spans(id),
+    slots INTEGER NOT NULL,
+    began REAL,
+    ended REAL
+);
 """
 
 INDEXES = """

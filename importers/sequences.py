@@ -8,43 +8,41 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from array import array
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable
-from itertools import accumulate, groupby
-from operator import itemgetter
+from itertools import accumulate
 
+from importers import task_table
 from importers.figures import step_figures
+from importers.roots import Roots, Sequence, StateNames
 
 GRID = 120
 """Times at which the roots in each state are counted, from the first event of the run's roots to the last."""
 
-Sequence = tuple[int, ...]
-"""A variant: the code of each event's (span type, event type), in time order."""
-
-_CODE = "below.type * 1000000 + events.type"
-"""A (span type, event type) pair as one number."""
-
 
 def update(conn: sqlite3.Connection, runs: Iterable[int], root_types: Iterable[str]) -> None:
-    """Bring descendants, variants, sequences, steps and state counts up to date for these runs.
+    """Bring descendants, variants, sequences, steps, state counts and tasks up to date for these runs.
 
     They are kept for these types of root, and for those that have some already: an import that does not name
     a format has its rows no less. A type of root that is new has them made for every run.
     """
     types = dict(conn.execute("SELECT name, id FROM span_types").fetchall())
     kept = {root_type for (root_type,) in conn.execute("SELECT DISTINCT root_type FROM variants")}
+    updated: set[int] = set()
     for root_type in sorted(kept | {types[name] for name in root_types if name in types}):
         variants = _Variants(conn, root_type)
         every = conn.execute("SELECT DISTINCT run FROM spans WHERE type = ?", [root_type])
         for run in sorted(runs if root_type in kept else {run for (run,) in every}):
             _descend(conn, run, root_type)
             variants.forget(run)
-            roots = _Roots(conn, run, root_type)
+            roots = Roots(conn, run, root_type)
             variants.add(roots)
             _count_states(conn, roots, variants)
+            task_table.update(conn, roots)
+            updated.add(run)
         variants.summarise()
+    task_table.relate(conn, updated)
 
 
 def forget(conn: sqlite3.Connection, run: int) -> None:
@@ -57,6 +55,7 @@ def forget(conn: sqlite3.Connection, run: int) -> None:
         variants.summarise()
     conn.execute("DELETE FROM descendants WHERE root IN (SELECT id FROM spans WHERE run = ?)", [run])
     conn.execute("DELETE FROM state_counts WHERE run = ?", [run])
+    task_table.forget(conn, run)
 
 
 def _descend(conn: sqlite3.Connection, run: int, root_type: int) -> None:
@@ -78,47 +77,7 @@ def _descend(conn: sqlite3.Connection, run: int, root_type: int) -> None:
     )
 
 
-class _Roots:
-    """The events of every root of one type in one run, in flat arrays.
-
-    Root ``ids[i]`` has those from ``starts[i]`` up to ``starts[i + 1]``.
-    """
-
-    def __init__(self, conn: sqlite3.Connection, run: int, root_type: int) -> None:
-        self.run, self.root_type = run, root_type
-        self.ids, self.starts = array("q"), array("q")
-        self.times, self.codes = array("d"), array("q")
-        names = _Names(conn)
-        # The ids of a run lie close together, and descendants are kept in order of their root: no sorting here.
-        rows = conn.execute(
-            f"""SELECT descendants.root, events.time, {_CODE}
-                FROM (SELECT min(id) AS first, max(id) AS last FROM spans WHERE run = :run AND type = :type)
-                CROSS JOIN descendants ON descendants.root BETWEEN first AND last
-                CROSS JOIN spans AS root ON root.id = descendants.root AND root.run = :run AND root.type = :type
-                CROSS JOIN spans AS below ON below.id = descendants.span
-                CROSS JOIN events ON events.span = below.id
-                ORDER BY descendants.root""",
-            {"run": run, "type": root_type},
-        )
-        for root, group in groupby(rows, key=itemgetter(0)):
-            # Events at one time come in order of their names, so that the variant does not depend on ids.
-            events = sorted([(time, code) for _root, time, code in group], key=itemgetter(0))
-            times, codes = zip(*events, strict=True)
-            if len(set(times)) < len(times):
-                events.sort(key=lambda event: (event[0], names[event[1]]))
-                codes = tuple(code for _time, code in events)
-            self.ids.append(root)
-            self.starts.append(len(self.times))
-            self.times.extend(times)
-            self.codes.extend(codes)
-        self.starts.append(len(self.times))
-
-    def sequence(self, i: int) -> Sequence:
-        """Return the sequence of root i."""
-        return tuple(self.codes[self.starts[i] : self.starts[i + 1]])
-
-
-def _count_states(conn: sqlite3.Connection, roots: _Roots, variants: _Variants) -> None:
+def _count_states(conn: sqlite3.Connection, roots: Roots, variants: _Variants) -> None:
     """Count the roots whose latest event is each state, at GRID times from the first event to the last."""
     conn.execute("DELETE FROM state_counts WHERE run = ? AND root_type = ?", [roots.run, roots.root_type])
     if not roots.times:
@@ -145,30 +104,16 @@ def _count_states(conn: sqlite3.Connection, roots: _Roots, variants: _Variants) 
     )
 
 
-class _Names(dict[int, str]):
-    """The 'span_type/event_type' of each code."""
-
-    def __init__(self, conn: sqlite3.Connection) -> None:
-        super().__init__()
-        self._span_types = dict(conn.execute("SELECT id, name FROM span_types").fetchall())
-        self._event_types = dict(conn.execute("SELECT id, name FROM event_types").fetchall())
-
-    def __missing__(self, code: int) -> str:
-        span_type, event_type = divmod(code, 1_000_000)
-        self[code] = f"{self._span_types[span_type]}/{self._event_types[event_type]}"
-        return self[code]
-
-
 class _Variants:
     """The variants of one root type, and what changes about them in this import."""
 
     def __init__(self, conn: sqlite3.Connection, root_type: int) -> None:
         self._conn, self._root_type = conn, root_type
-        self.names = _Names(conn)
+        self.names = StateNames(conn)
         self._ids: dict[Sequence, int] = {}
         self._sequences: dict[int, Sequence] = {}
         self._changed: set[int] = set()
-        self._seen: defaultdict[int, list[tuple[_Roots, int]]] = defaultdict(list)
+        self._seen: defaultdict[int, list[tuple[Roots, int]]] = defaultdict(list)
 
     def forget(self, run: int) -> None:
         """Drop the sequences of a run's roots, whose events may have changed."""
@@ -179,7 +124,7 @@ class _Variants:
         )
         self._changed |= {variant for (variant,) in dropped.fetchall()}
 
-    def add(self, roots: _Roots) -> None:
+    def add(self, roots: Roots) -> None:
         """Find the variant of each root."""
         rows = []
         for i, root in enumerate(roots.ids):

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any, NamedTuple
 
-from importers import schema, sequences
+from importers import schema, sequences, worker_stays
 from importers.rows import Batch, encode
 from importers.sources import Source
 from importers.times import Clock, clock_of_name, clock_of_offset
@@ -68,6 +68,7 @@ class Store:
             "SELECT importer, path FROM sources WHERE run = ? ORDER BY key", row
         ).fetchall()
         sequences.forget(self.conn, row[0])
+        worker_stays.forget(self.conn, row[0])
         spans, sources = "SELECT id FROM spans WHERE run = :run", "SELECT id FROM sources WHERE run = :run"
         for table, column, ids in (
             ("events", "span", spans),

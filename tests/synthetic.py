@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from datasette_dnpc.sql_files import create_views
+from importers import task_table, worker_stays
 from importers.keys import surrogate_key
+from importers.roots import Roots
 from importers.schema import create_indexes, create_tables
 
 START = 1795397697.0
@@ -113,12 +115,10 @@ def build(path: Path, tasks: int = 200, hostile: bool = False) -> Path:
     log = {"task_id": "00000000-0000-4000-8000-000000000001", "name": "funcx.forwarder", "message": "received"}
     record = {"@timestamp": "2026-11-23 01:34:57.099", "@message": {"log": log}}
     conn.execute("INSERT INTO records VALUES (1, 0, ?)", [json.dumps(record)])
-    conn.execute(
-        "INSERT INTO parsl_resource (run_id, task_id, try_id, timestamp, uuid, psutil_process_time_user)"
-        " SELECT 'run', 0, 0, began, uuid, 0.1 + 0.2 FROM spans WHERE began IS NOT NULL LIMIT 1"
-    )
+    _write_samples(conn)
     create_indexes(conn)
     create_views(conn)
+    _write_tasks(builder)
     conn.commit()
     conn.close()
     return path
@@ -148,7 +148,8 @@ def _add_run(builder: Builder, run: int, count: int) -> None:
     for number in range(count):
         time = start + 0.5 * number
         depends: dict[str, object] = {"depends": [number - 3]} if number % 5 == 4 else {}
-        task = builder.span(TASK, run, str(number), [], (workflow,), depends | {"app": f"app{number % 3}"})
+        about = {"app": f"app{number % 3}", "priority": 0}
+        task = builder.span(TASK, run, str(number), [], (workflow,), depends | about)
         other = builder.span(RUNDIR_TASK, run, str(number), [(time + 0.001, "submitted")], (), depends | {"app": "app"})
         builder.facet(task, other)
         invoked = time
@@ -163,8 +164,10 @@ def _add_run(builder: Builder, run: int, count: int) -> None:
 
 
 def _add_manager(builder: Builder, run: int, start: float) -> None:
-    """Add a Work Queue worker with three tasks and the file of each, which belong to no task of Parsl."""
-    worker = builder.span("workqueue.worker", run, "wq/w0", [(start, "CONNECTION"), (start + 9, "DISCONNECTION")])
+    """Add a Work Queue worker in a block with three tasks and the file of each, which belong to no task of Parsl."""
+    block = builder.span("parsl.rundir.block", run, "wq/0", [(start - 0.1, "allocated"), (start + 9.1, "scaled_in")])
+    connected = [(start, "CONNECTION"), (start + 9, "DISCONNECTION")]
+    worker = builder.span("workqueue.worker", run, "wq/w0", connected, (block,))
     for number in range(3):
         began = start + 1 + 2.5 * number
         builder.span(
@@ -283,6 +286,19 @@ def _write_report(builder: Builder) -> None:
             )
 
 
+def _write_samples(conn: sqlite3.Connection) -> None:
+    """Add two samples of each first try: when it began, and when it ended."""
+    for time, seconds in (("began", "0.1 + 0.2"), ("ended", "1.3")):
+        conn.execute(
+            "INSERT INTO parsl_resource (run_id, task_id, try_id, timestamp, uuid, psutil_process_pid,"
+            " psutil_process_time_user, psutil_process_time_system, psutil_process_memory_resident)"
+            f" SELECT runs.key, CAST(spans.key AS INTEGER), 0, {time}, uuid, spans.id, {seconds}, 0.5, 2e8 FROM spans"
+            " JOIN runs ON runs.id = run JOIN span_types ON span_types.id = type"
+            " WHERE span_types.name = ? AND spans.key LIKE '%/0'",
+            [TRY],
+        )
+
+
 def _write_derived(builder: Builder) -> None:
     """Fill descendants, variants, sequences, steps and state_counts, the plain slow way."""
     conn = builder.conn
@@ -302,6 +318,15 @@ def _write_derived(builder: Builder) -> None:
         _write_variant(builder, number, root_type, json.loads(sequence), members)
     for (root_type, run), moves in changes.items():
         _write_state_counts(builder, root_type, run, moves)
+
+
+def _write_tasks(builder: Builder) -> None:
+    """Fill task_times and stays as an import does: what is right in there, the tests of each find out."""
+    for run in (1, 2):
+        for root_type in ROOT_TYPES:
+            task_table.update(builder.conn, Roots(builder.conn, run, builder.name("span_types", root_type)))
+    task_table.relate(builder.conn, (1, 2))
+    worker_stays.update(builder.conn, (1, 2))
 
 
 def _write_variant(

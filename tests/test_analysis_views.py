@@ -16,6 +16,7 @@ import pytest
 
 from datasette_dnpc.sql_files import create_views, queries
 from datasette_dnpc.sql_functions import register
+from importers import sequences, worker_stays
 from importers.keys import surrogate_key
 from importers.schema import create_indexes, create_tables
 from tests.imports import import_logs
@@ -197,7 +198,7 @@ def test_run_and_dispatch_are_those_of_the_last_try(databases: dict[str, Path], 
 
 @every_sample
 def test_dependencies_are_those_of_the_log(databases: dict[str, Path], name: str) -> None:
-    sql = "SELECT task_key, needs_key FROM task_dependency WHERE task_type = 'parsl.rundir.task'"
+    sql = "SELECT task_key, needs_key FROM task_dependency WHERE kind = 'depends' AND task_type = 'parsl.rundir.task'"
     found = {(int(row["task_key"]), int(row["needs_key"])) for row in select(databases[name], sql)}
     [log] = (DATA / name).rglob("parsl.log")
     logged = read_run(log.parent)
@@ -293,6 +294,7 @@ def test_what_ran_when_a_worker_was_lost_ends_with_it(made: sqlite3.Connection) 
     add(made, "workqueue.task", "2", [(21, "RUNNING"), (23, "WAITING_RETRIEVAL")], worker)
     add(made, "workqueue.task", "3", [(22, "RUNNING"), (24, "WAITING_RETRIEVAL")], worker)
     add(made, "workqueue.task", "4", [(30, "RUNNING")], worker)  # the last that is known
+    worker_stays.update(made, [1])
     rows = made.execute("SELECT duration, busy, idle, task_seconds, tasks FROM worker_lifetime").fetchall()
     assert rows == [(30, 22, 8, 23, 4)]
     assert made.execute("SELECT began, ended FROM worker_gap ORDER BY began").fetchall() == [(20, 21), (24, 30)]
@@ -302,16 +304,24 @@ def test_long_task_keeps_a_worker_busy_while_short_ones_come_and_go(made: sqlite
     worker = add(made, "taskvine.worker", "w", [(0, "CONNECTION"), (20, "DISCONNECTION")])
     for key, (began, ended) in enumerate([(1, 10), (2, 3), (5, 6), (12, 14)]):
         add(made, "taskvine.task", str(key), [(began, "RUNNING"), (ended, "WAITING_RETRIEVAL")], worker)
+    worker_stays.update(made, [1])
     rows = made.execute("SELECT duration, busy, idle, task_seconds FROM worker_lifetime").fetchall()
     assert rows == [(20, 11, 9, 13)]
     assert made.execute("SELECT began, ended FROM worker_gap").fetchall() == [(10, 12)]
 
 
+def derive(conn: sqlite3.Connection) -> None:
+    """Make what an import keeps of the tasks of Parsl."""
+    sequences.update(conn, [1], ["parsl.rundir.task", "parsl.monitoring.task"])
+
+
 def test_task_is_one_row_and_lasts_as_long_as_either_account_tells(made: sqlite3.Connection) -> None:
     logged = add(made, "parsl.rundir.task", "0", [(1, "submitted")], app="f")
     other = add(made, "parsl.monitoring.task", "0", [(0, "invoked"), (9, "returned")], app="f")
+    made.execute("INSERT INTO facets VALUES (?, ?, NULL)", [other, logged])
     alone = add(made, "parsl.monitoring.task", "1", [(2, "invoked")], app="g")
     add(made, "parsl.monitoring.try", "1/0", [(3, "launched"), (5, "exec_done")], alone)
+    derive(made)
     sql = "SELECT task, monitoring, app, began, ended FROM task_account ORDER BY key"
     assert made.execute(sql).fetchall() == [(logged, other, "f", 0, 9), (alone, None, "g", 2, 5)]
 
@@ -319,6 +329,7 @@ def test_task_is_one_row_and_lasts_as_long_as_either_account_tells(made: sqlite3
 def test_tasks_that_need_each_other_end_the_path(made: sqlite3.Connection) -> None:
     for key, needs in ((0, 1), (1, 0), (2, 2)):
         add(made, "parsl.rundir.task", str(key), [(key, "submitted"), (5, "returned")], depends=[needs, 10**400, None])
+    derive(made)
     register(made)
     rows = made.execute(queries()["critical_path"].sql, {"run": "", "task": ""}).fetchall()
     assert 0 < len(rows) <= 900
@@ -327,7 +338,7 @@ def test_tasks_that_need_each_other_end_the_path(made: sqlite3.Connection) -> No
 def test_task_that_was_never_launched_is_submitted_to_its_end(made: sqlite3.Connection) -> None:
     task = add(made, "parsl.rundir.task", "0", [(1, "submitted")], app="f")
     add(made, "parsl.rundir.try", "0/0", [(1, "pending"), (4, "dep_fail")], task)
-    made.execute("INSERT INTO descendants VALUES (?, ?)", [task, task])
+    derive(made)
     layers = made.execute(f"SELECT duration, {', '.join(LAYERS)} FROM task_layer").fetchall()
     assert layers == [(3, 3, 0, 0, 0, 0, 0, 0)]
 
@@ -335,14 +346,14 @@ def test_task_that_was_never_launched_is_submitted_to_its_end(made: sqlite3.Conn
 def test_clocks_that_disagree_make_no_layer_negative(made: sqlite3.Connection) -> None:
     task = add(made, "parsl.rundir.task", "0", [(1, "submitted")])
     attempt = add(made, "parsl.rundir.try", "0/0", [(2, "launched"), (9, "exec_done")], task)
-    worker = add(
+    add(
         made,
         "parsl.executor.htex.worker.task",
         "x/1",
         [(4, "worker_completed_task"), (5, "worker_received_task")],
         attempt,
     )
-    made.executemany("INSERT INTO descendants VALUES (?, ?)", [(task, span) for span in (task, attempt, worker)])
+    derive(made)
     layers = made.execute(f"SELECT duration, {', '.join(LAYERS)} FROM task_layer").fetchall()
     assert layers == [(8, 1, 0, 3, 0, 0, 0, 4)]
 

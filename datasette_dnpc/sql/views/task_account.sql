@@ -8,58 +8,26 @@
 @column run id of the run
 @column key number of the task within the run, as text
 @column app name of the app
+@column executor label of the executor of its last try that came to one, NULL if none did, or no log says so
+@column tries how many tries it had
+@column outcome done; memoized: its result was known; failed: for good; dependency failed: a task that it needs failed,
+    so it never started; unfinished: no log tells of its end
 @column began seconds since 1970 UTC
 @column ended seconds since 1970 UTC
 @column duration seconds
 */
-select task, task_uuid, monitoring, run, key, app, began, ended, ended - began as duration
-from (
-    select
-        tasks.id as task,
-        tasks.uuid as task_uuid,
-        others.id as monitoring,
-        tasks.run,
-        tasks.key,
-        coalesce(json_extract(tasks.attributes, '$.app'), json_extract(others.attributes, '$.app')) as app,
-        min(coalesce(tasks.began, others.began), coalesce(others.began, tasks.began)) as began,
-        -- No time is below 0.
-        nullif(
-            max(
-                coalesce(tasks.ended, -1),
-                coalesce(others.ended, -1),
-                coalesce(
-                    (
-                        select max(spans.ended)
-                        from subspans
-                        join spans on spans.id = subspans.subspan
-                        where subspans.superspan in (tasks.id, others.id)
-                            and spans.type in (
-                                select id from span_types where name in ('parsl.rundir.try', 'parsl.monitoring.try')
-                            )
-                    ),
-                    -1
-                )
-            ),
-            -1
-        ) as ended
-    from spans as tasks
-    left join spans as others
-        on tasks.type = (select id from span_types where name = 'parsl.rundir.task')
-        and others.run = tasks.run
-        and others.type = (select id from span_types where name = 'parsl.monitoring.task')
-        and others.key = tasks.key
-    where tasks.type in (
-            select id from span_types where name in ('parsl.rundir.task', 'parsl.monitoring.task')
-        )
-        -- Of the two accounts of a task, the log's stands for it.
-        and not (
-            tasks.type is (select id from span_types where name = 'parsl.monitoring.task')
-            and exists (
-                select 1
-                from spans as logged
-                where logged.run = tasks.run
-                    and logged.type = (select id from span_types where name = 'parsl.rundir.task')
-                    and logged.key = tasks.key
-            )
-        )
-)
+-- Names are looked up in the columns, so that a query which does not ask for them does not pay.
+select
+    task,
+    (select uuid from spans where id = task_times.task) as task_uuid,
+    monitoring,
+    run,
+    (select key from spans where id = task_times.task) as key,
+    app,
+    executor,
+    tries,
+    outcome,
+    began,
+    ended,
+    ended - began as duration
+from task_times

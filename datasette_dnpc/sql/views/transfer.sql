@@ -9,6 +9,8 @@
 @column task id of the task's span: of Work Queue only, else NULL
 @column direction INPUT or OUTPUT as the manager sees it, NULL for the cache
 @column file name of the file
+@column cached 1 if Work Queue was to keep it in the worker's cache, else NULL. What was there already has 0 megabytes
+@column executor label of the manager's executor, NULL if not known
 @column megabytes of 2**20 bytes
 @column began seconds since 1970 UTC
 @column ended seconds since 1970 UTC
@@ -38,6 +40,18 @@ select
     ) as task,
     json_extract(transfers.attributes, '$.direction') as direction,
     json_extract(transfers.attributes, '$.file') as file,
+    json_extract(transfers.attributes, '$.cached') as cached,
+    -- workqueue.transfer 10123-1795397974057628/101.0 is of the manager 10123-1795397974057628.
+    (
+        select json_extract(managers.attributes, '$.executor')
+        from spans as managers
+        where managers.run = transfers.run
+            and managers.type = (
+                select id from span_types as types
+                where types.name = substr(span_types.name, 1, instr(span_types.name, '.')) || 'manager'
+            )
+            and managers.key = substr(transfers.key, 1, instr(transfers.key, '/') - 1)
+    ) as executor,
     json_extract(transfers.attributes, '$.megabytes') as megabytes,
     transfers.began,
     transfers.ended,

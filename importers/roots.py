@@ -1,0 +1,68 @@
+"""The events of every root of one type in one run, read once for all that is derived from them."""
+
+from __future__ import annotations
+
+import sqlite3
+from array import array
+from itertools import groupby
+from operator import itemgetter
+
+Sequence = tuple[int, ...]
+"""The code of each event's (span type, event type), in time order."""
+
+_CODE = "below.type * 1000000 + events.type"
+"""A (span type, event type) pair as one number."""
+
+
+class StateNames(dict[int, str]):
+    """The 'span_type/event_type' of each code."""
+
+    def __init__(self, conn: sqlite3.Connection) -> None:
+        super().__init__()
+        self._span_types = dict(conn.execute("SELECT id, name FROM span_types").fetchall())
+        self._event_types = dict(conn.execute("SELECT id, name FROM event_types").fetchall())
+
+    def __missing__(self, code: int) -> str:
+        span_type, event_type = divmod(code, 1_000_000)
+        self[code] = f"{self._span_types[span_type]}/{self._event_types[event_type]}"
+        return self[code]
+
+
+class Roots:
+    """The events of every root of one type in one run, in flat arrays.
+
+    Root ``ids[i]`` has those from ``starts[i]`` up to ``starts[i + 1]``.
+    """
+
+    def __init__(self, conn: sqlite3.Connection, run: int, root_type: int) -> None:
+        self.run, self.root_type = run, root_type
+        self.ids, self.starts = array("q"), array("q")
+        self.times, self.codes = array("d"), array("q")
+        names = StateNames(conn)
+        # The ids of a run lie close together, and descendants are kept in order of their root: no sorting here.
+        rows = conn.execute(
+            f"""SELECT descendants.root, events.time, {_CODE}
+                FROM (SELECT min(id) AS first, max(id) AS last FROM spans WHERE run = :run AND type = :type)
+                CROSS JOIN descendants ON descendants.root BETWEEN first AND last
+                CROSS JOIN spans AS root ON root.id = descendants.root AND root.run = :run AND root.type = :type
+                CROSS JOIN spans AS below ON below.id = descendants.span
+                CROSS JOIN events ON events.span = below.id
+                ORDER BY descendants.root""",
+            {"run": run, "type": root_type},
+        )
+        for root, group in groupby(rows, key=itemgetter(0)):
+            # Events at one time come in order of their names, so that the variant does not depend on ids.
+            events = sorted([(time, code) for _root, time, code in group], key=itemgetter(0))
+            times, codes = zip(*events, strict=True)
+            if len(set(times)) < len(times):
+                events.sort(key=lambda event: (event[0], names[event[1]]))
+                codes = tuple(code for _time, code in events)
+            self.ids.append(root)
+            self.starts.append(len(self.times))
+            self.times.extend(times)
+            self.codes.extend(codes)
+        self.starts.append(len(self.times))
+
+    def sequence(self, i: int) -> Sequence:
+        """Return the sequence of root i."""
+        return tuple(self.codes[self.starts[i] : self.starts[i + 1]])
