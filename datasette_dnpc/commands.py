@@ -16,11 +16,16 @@ from typing import Any
 import click
 
 from datasette_dnpc.output import FORMATS, as_table, printable
+from datasette_dnpc.plot_options import of_plots
 from datasette_dnpc.queries import NoAnswer, Table, open_dnpc, select
 from datasette_dnpc.sql_files import SqlFile, queries
 
 EXTENSIONS = ("png", "svg")
 """Of the pictures that can be written."""
+
+
+ALIASES = {"span-types": "span_type_summary", "sequences": "event_sequences"}
+"""Short name of a command to its query: what the first dnpc listed."""
 
 
 def names() -> dict[str, list[str]]:
@@ -43,7 +48,7 @@ def command_name(query: str) -> str:
 
 def file_name(name: str) -> str:
     """Return what the query of a command is called."""
-    return name.replace("-", "_")
+    return ALIASES.get(name, name.replace("-", "_"))
 
 
 def write_commands(
@@ -92,9 +97,13 @@ def _database_option() -> click.Option:
 
 def _query_options(query: SqlFile) -> list[click.Parameter]:
     """Return an option for each parameter. Its value goes into the SQL as the text that it is, as from an address."""
+    return _text_options(query.params)
+
+
+def _text_options(meanings: Mapping[str, str]) -> list[click.Parameter]:
     return [
         click.Option([f"--{command_name(name)}", name], default="", metavar="TEXT", help=_sentence(meaning))
-        for name, meaning in query.params.items()
+        for name, meaning in meanings.items()
     ]
 
 
@@ -156,13 +165,22 @@ class _Plots(click.Group):
         """Return the names of the queries that can be drawn."""
         return [command_name(name) for name, query in queries().items() if _is_drawn(query)]
 
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write which plots there are, and the columns that they need."""
+        from datasette_dnpc.render import MORE_SHAPES, SHAPES
+
+        with formatter.section("Plots for --as, and the columns that each needs"):
+            formatter.write_dl([(name, ", ".join(needed)) for name, needed in SHAPES + MORE_SHAPES])
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the command that draws a query.
 
         Raises ClickException for a query that can't be drawn.
         """
+        from datasette_dnpc.render import shapes
+
         query = queries().get(file_name(cmd_name))
-        if query and not _is_drawn(query):
+        if query and not shapes(list(query.columns)):
             raise click.ClickException(
                 f"{cmd_name} can not be drawn. What can be: {', '.join(self.list_commands(ctx))}"
             )
@@ -176,7 +194,14 @@ def _is_drawn(query: SqlFile) -> bool:
 
 
 def _plot_command(query: SqlFile) -> click.Command:
-    def plot(database: Path, file: Path, **params: str) -> None:
+    from datasette_dnpc.render import shape, shapes
+
+    columns = list(query.columns)
+    # Where a query and its plots have a parameter of one name, it is the query's: what it leaves out is not drawn.
+    own = {name: option for name, option in of_plots(shapes(columns)).items() if name not in query.params}
+
+    def plot(database: Path, file: Path, kind: str, **params: str) -> None:
+        options = {name: params.pop(name) for name in own}
         extension = file.suffix.lower().removeprefix(".")
         if extension not in EXTENSIONS:
             raise click.BadParameter(f"{file} ends in none of .{', .'.join(EXTENSIONS)}", param_hint="FILE")
@@ -186,23 +211,53 @@ def _plot_command(query: SqlFile) -> click.Command:
         from datasette_dnpc.render import NoPicture, picture
 
         try:
-            file.write_bytes(picture(data, query.title, extension))
+            _write_file(file, picture(data, query.title, extension, kind=kind, options=options))
         except NoPicture as error:
             raise click.ClickException(printable(str(error))) from None
-        except OSError as error:
-            raise click.ClickException(f"{file} can not be written: {error.strerror}") from None
 
     path = click.Argument(["file"], type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
-    return _Answer(query, callback=plot, params=[path, *_query_options(query), _database_option()])
+    usual = shape(columns)
+    # To click, a default that is None is one.
+    which: dict[str, Any] = {"default": usual, "show_default": True} if usual else {"required": True}
+    kind = click.Option(
+        ["--as", "kind"], type=click.Choice(shapes(columns)), help="Which plot to draw of these columns.", **which
+    )
+    drawing = _text_options({name: option.meaning for name, option in own.items()})
+    return _Answer(query, callback=plot, params=[path, *_query_options(query), kind, *drawing, _database_option()])
 
 
-def _graph(database: Path, format: str, run: str) -> None:
+def _write_file(file: Path, content: bytes) -> None:
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        raise click.ClickException(f"{file} can not be written: {error.strerror}") from None
+
+
+def _graph(database: Path, format: str | None, file: Path | None, run: str) -> None:
+    format = format or _GRAPH_ENDINGS.get(file.suffix.lower() if file else "", "text")
+    types, relations = (
+        _ask(database, queries()[name], {"run": run}) for name in ("span_type_summary", "span_type_relations")
+    )
+    if format in EXTENSIONS:
+        if file is None:
+            raise click.UsageError(f"A picture goes into a file: --format {format} --output FILE")
+        from datasette_dnpc.render import draw
+
+        if not types.rows:
+            raise click.ClickException("Nothing to draw: there are no spans.")
+        _write_file(file, draw("type_graph", relations, "Span types", format, types=types))
+        return
     from datasette_dnpc.graph import FORMATS
 
-    types, relations = (
-        _ask(database, queries()[name], {"run": run}).dicts() for name in ("span_type_summary", "span_type_relations")
-    )
-    _write(FORMATS[format](types, relations))
+    text = FORMATS[format](types.dicts(), relations.dicts())
+    if file is None:
+        _write(text)
+    else:
+        _write_file(file, text.encode("utf-8", "replace"))
+
+
+_GRAPH_ENDINGS = {".dot": "dot", ".gv": "dot", ".mmd": "mermaid", ".png": "png", ".svg": "svg"}
+"""End of a file's name to the format of a graph."""
 
 
 _OTHERS: dict[str, click.Command] = {
@@ -214,14 +269,22 @@ _OTHERS: dict[str, click.Command] = {
     "graph": click.Command(
         "graph",
         help="How the span types hang together: which contain which others, with the number of pairs, and which "
-        "tell of the same things. As a tree, or for Graphviz (dot) or Mermaid.",
-        short_help="Graph of span types: text, Graphviz or Mermaid",
+        "tell of the same things. As a tree, drawn (svg, png), or for Graphviz (dot) or Mermaid.",
+        short_help="Graph of span types: text, drawn, Graphviz or Mermaid",
         callback=_graph,
         params=[
             click.Option(["--run"], default="", metavar="TEXT", help="Key or name of a run; empty: all runs."),
             _database_option(),
             click.Option(
-                ["--format"], type=click.Choice(["text", "dot", "mermaid"]), default="text", show_default=True
+                ["--format"],
+                type=click.Choice(["text", "dot", "mermaid", *EXTENSIONS]),
+                help="Default: by the end of the file's name, else text.",
+            ),
+            click.Option(
+                ["-o", "--output", "file"],
+                type=click.Path(dir_okay=False, path_type=Path),
+                metavar="FILE",
+                help="File to write; default: standard output.",
             ),
         ],
     ),

@@ -50,9 +50,10 @@ class Table:
         return [row[index] for row in self.rows]
 
     def constant(self, *names: str) -> list[str]:
-        """Return the values of those columns which are there and have the same value in every row."""
-        found = (set(map(str, self.column(name))) for name in names if self.has(name))
-        return [value for values in found if len(values) == 1 for value in values]
+        """Return the values of those columns which are there and have the same value in every row, but for NULL."""
+        columns = (self.column(name) for name in names if self.has(name))
+        found = ({None if value is None else str(value) for value in column} for column in columns)
+        return [value for values in found if len(values) == 1 for value in values if value is not None]
 
     def has(self, *names: str) -> bool:
         """Tell whether all these columns are there."""

@@ -13,6 +13,9 @@
 A tag's text may go on over the following lines. The SQL after the comment is what
 is published. Views are kept in the database and so use built-in SQL only: they work in
 any SQLite client. Queries may use ``sql_functions`` too.
+
+Parameters are text, and each may be empty. Where one is a number, ``coalesce(nullif(cast(:rows as integer), 0), 30)``
+takes 0 and what is no number as empty; ``min(max(..., 1), 900)`` around it keeps it in range.
 """
 
 from __future__ import annotations

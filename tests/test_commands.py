@@ -19,7 +19,7 @@ from datasette.app import Datasette
 
 from datasette_dnpc import graph, output, render, sql_files
 from datasette_dnpc import queries as answers
-from datasette_dnpc.commands import command_name
+from datasette_dnpc.commands import ALIASES, command_name
 from datasette_dnpc.queries import Table
 from datasette_dnpc.render import shape
 from datasette_dnpc.sql_files import queries
@@ -181,6 +181,13 @@ def test_file_name_of_a_query_is_its_command_too(synthetic_db: Path, tmp_path: P
     assert dashed.exit_code == 0 and dashed.output == other.output
     assert run("plot", "slowest_spans", tmp_path / "x.png", "--db", synthetic_db).exit_code == 0
     assert run("slowest-span").exit_code == 2
+
+
+@pytest.mark.parametrize(("short", "query"), ALIASES.items())
+def test_short_names_of_what_the_first_dnpc_listed(synthetic_db: Path, short: str, query: str) -> None:
+    whole = run(command_name(query), "--db", synthetic_db, "--format", "csv")
+    assert run(short, "--db", synthetic_db, "--format", "csv").output == whole.output
+    assert len(whole.output.splitlines()) > 1
 
 
 def test_new_query_file_is_a_command(synthetic_db: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -475,7 +482,9 @@ def test_rows_in_scripts(synthetic_db: Path) -> None:
             "SELECT max(ended - began) FROM spans JOIN span_types ON span_types.id = type WHERE name = ?", [TRY]
         ).fetchone()[0]
         assert rows[0]["duration"] == longest
-    with pytest.raises(ValueError, match="slowest_spans has no parameter typ; it has span_type, run, rows"):
+    with pytest.raises(
+        ValueError, match="slowest_spans has no parameter typ; it has span_type, run, app, executor, rows"
+    ):
         answers.rows(synthetic_db, "slowest_spans", typ=TRY)
     with pytest.raises(ValueError, match=r"'slowest' is no query\. There are: "):
         answers.rows(synthetic_db, "slowest")

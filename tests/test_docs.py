@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from datasette_dnpc.sql_files import queries
-from tests import docs
+from tests import docs, pictures
+from tests.imports import dnpc
+from tests.runs import DATA
 
 
 @pytest.mark.parametrize("file", docs.FILES, ids=lambda file: file.parent.name)
@@ -23,10 +25,12 @@ def test_readme_names_every_query_among_the_answers() -> None:
     assert set(re.findall(r"`(\w+)`", answers)) == set(queries())
 
 
-def test_importers_readme_names_every_module() -> None:
-    text = (docs.ROOT / "importers" / "README.md").read_text(encoding="utf-8")
-    modules = {path.name for path in (docs.ROOT / "importers").glob("*.py")} - {"__init__.py"}
-    assert modules <= set(re.findall(r"`(\w+\.py)`", text))
+@pytest.mark.parametrize("package", ["importers", "datasette_dnpc"])
+def test_packages_readme_names_every_module(package: str) -> None:
+    text = (docs.ROOT / package / "README.md").read_text(encoding="utf-8")
+    inside = [path for path in (docs.ROOT / package).iterdir() if not path.name.startswith(("_", "."))]
+    modules = {f"{path.name}/" if path.is_dir() else path.name for path in inside} - {"README.md", "py.typed"}
+    assert modules <= set(re.findall(r"`(\w+(?:\.py|/))`", text))
 
 
 @pytest.fixture
@@ -38,11 +42,27 @@ def database(tmp_path: Path) -> Path:
     return made
 
 
+def test_pictures_are_there_and_small() -> None:
+    assert {path.stem for path in pictures.FOLDER.iterdir()} == set(pictures.NAMES)
+    for name in pictures.NAMES:
+        content = (pictures.FOLDER / f"{name}.png").read_bytes()
+        assert content.startswith(b"\x89PNG") and len(content) < 400_000
+
+
+def test_pictures_can_be_drawn_as_the_readme_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The samples are parts of the same two runs."""
+    database = tmp_path / "dnpc.sqlite3"
+    assert dnpc("import", DATA / "runinfo", DATA / "workqueue", "--db", database).exit_code == 0
+    monkeypatch.setattr(pictures, "FOLDER", tmp_path)
+    pictures.draw(database)
+    assert {path.stem for path in tmp_path.glob("*.png")} == {"types", *pictures.PLOTS}
+
+
 def test_python_in_readme_runs(database: Path) -> None:
     text = (docs.ROOT / "README.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    code = "".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
     drawn = subprocess.run(
-        [sys.executable, "-c", f"{code}\nassert ax.lines"], cwd=database.parent, capture_output=True, text=True
+        [sys.executable, "-c", f"{code}\nassert ax.collections"], cwd=database.parent, capture_output=True, text=True
     )
     assert drawn.returncode == 0, drawn.stderr
     assert drawn.stdout == ""

@@ -415,16 +415,15 @@ def test_the_report_lists_the_most_frequent(tmp_path: Path, database: Path) -> N
 
 
 def test_the_page_shows_drift_first(tmp_path: Path, database: Path) -> None:
-    from datasette_dnpc.sql_files import queries
+    from datasette_dnpc import queries
 
     log = log_of(tmp_path / "000", "parsl", ["Task 5 naps", *["Workflow startup information: {(}"] * 5])
-    import_logs(database, log)
-    found = query(database, queries()["unmatched_report"].sql.replace(":source", "''"))
-    columns = list(queries()["unmatched_report"].columns)
-    assert [row[columns.index("count")] for row in found] == [1, 5]
-    assert found[0][columns.index("template")] == "Task # naps"
-    assert {row[columns.index("format")] for row in found} == {"text"}
-    assert {row[columns.index("run")] for row in found} == {RUN_ID}
+    dnpc("import", log, "--db", database, "--quiet")
+    found = queries.rows(database, "unmatched_report")
+    assert [row["count"] for row in found] == [1, 5]
+    assert found[0]["template"] == "Task # naps"
+    assert {row["format"] for row in found} == {"text"}
+    assert {row["run"] for row in found} == {RUN_ID}
 
 
 def test_check_of_no_database(tmp_path: Path) -> None:

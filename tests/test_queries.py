@@ -177,7 +177,8 @@ def test_durations_are_between_the_events_asked_for(conn: sqlite3.Connection) ->
         expected = times[row["uuid"]]["exec_done"] - times[row["uuid"]]["launched"]
         assert row["duration"] == pytest.approx(expected, abs=1e-6)
     second_run = next(row for row in rows if row["run"] == "run-b")
-    assert second_run["since_run_began"] == pytest.approx(0.02, abs=1e-6)
+    [run_began] = conn.execute("SELECT min(began) FROM spans WHERE run = 2").fetchone()
+    assert second_run["since_run_began"] == pytest.approx(synthetic.START + 7200.02 - run_began, abs=1e-6)
 
 
 def test_durations_default_to_first_and_last_event(conn: sqlite3.Connection) -> None:

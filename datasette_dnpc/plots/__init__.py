@@ -9,8 +9,35 @@ into. It returns the Axes and neither shows nor saves. Times are seconds. Each p
 says how many rows it drew, and how many it left out and why.
 """
 
-from datasette_dnpc.plots.distributions import durations, histogram
-from datasette_dnpc.plots.over_time import events, states
-from datasette_dnpc.plots.spans import ranking, steps, timeline
+from datasette_dnpc.plots.activity import concurrency, rate
+from datasette_dnpc.plots.distributions import boxes, cumulative, density, durations, histogram, scatter
+from datasette_dnpc.plots.over_time import events, states, stream
+from datasette_dnpc.plots.spans import ranking, steps, timeline, waterfall
+from datasette_dnpc.plots.state_counts import state_steps
+from datasette_dnpc.plots.tasks import chain, stacked
+from datasette_dnpc.plots.type_graph import type_graph
+from datasette_dnpc.plots.workers import gantt, utilisation
 
-__all__ = ["durations", "events", "histogram", "ranking", "states", "steps", "timeline"]
+__all__ = [
+    "boxes",
+    "chain",
+    "concurrency",
+    "cumulative",
+    "density",
+    "durations",
+    "events",
+    "gantt",
+    "histogram",
+    "ranking",
+    "rate",
+    "scatter",
+    "stacked",
+    "state_steps",
+    "states",
+    "steps",
+    "stream",
+    "timeline",
+    "type_graph",
+    "utilisation",
+    "waterfall",
+]

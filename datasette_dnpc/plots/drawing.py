@@ -36,6 +36,16 @@ def since_first(begin: Floats, end: Floats) -> tuple[Floats, Floats, str]:
     return begin - first, end - first, f"seconds since {iso_time(first)}"
 
 
+def grouped(rows: Table, drawn: Numbers, names: tuple[str, ...]) -> dict[str, list[int]]:
+    """Return text to places in ``drawn.values``, by the first of these columns that is there; else all as ``''``."""
+    name = next((name for name in names if rows.has(name)), None)
+    texts = rows.column(name) if name else None
+    groups: dict[str, list[int]] = {}
+    for place, index in enumerate(drawn.kept):
+        groups.setdefault(str(texts[index]) if texts else "", []).append(place)
+    return groups
+
+
 def draw_by_group(
     ax: Axes,
     rows: Table,
@@ -44,11 +54,7 @@ def draw_by_group(
     draw: Callable[[list[int], Any], object],
 ) -> None:
     """Call ``draw(indexes, colour)`` for each group of rows, with a legend if there are several."""
-    name = next((name for name in names if rows.has(name)), None)
-    texts = rows.column(name) if name else None
-    groups: dict[str, list[int]] = {}
-    for place, index in enumerate(drawn.kept):
-        groups.setdefault(str(texts[index]) if texts else "", []).append(place)
+    groups = grouped(rows, drawn, names)
     palette = colours(len(groups))
     for places, colour in zip(groups.values(), palette, strict=True):
         draw(places, colour)

@@ -13,11 +13,11 @@ LONGEST = 60
 """Characters of a label; what is longer is cut in the middle, where identifiers differ least."""
 
 
-def printable(value: object) -> str:
+def printable(value: object, longest: int = LONGEST) -> str:
     """Return a value as one short line: no control characters, which SVG cannot hold."""
     text = "".join(char if char.isprintable() else "?" for char in str(value))
-    if len(text) > LONGEST:
-        half = LONGEST // 2
+    if len(text) > longest:
+        half = longest // 2
         text = f"{text[:half]}…{text[-half:]}"
     return text
 

@@ -67,6 +67,11 @@ def table(data: Source, sql: str | None = None, params: Mapping[str, Any] | None
 def numbers(data: Table, *names: str) -> Numbers:
     """Return columns as an array of floats, without the rows where one is no finite number."""
     columns = [data.column(name) for name in names]
+    # Half a million rows take a tenth of the time together that they take one by one.
+    if columns and all(set(map(type, column)) <= {int, float} for column in columns):
+        together = np.array(columns, float).reshape(len(names), -1).T
+        if np.isfinite(together).all():
+            return Numbers(together, list(range(len(together))), Counter())
     values: list[tuple[float, ...]] = []
     kept: list[int] = []
     left_out: Counter[str] = Counter()
@@ -78,6 +83,34 @@ def numbers(data: Table, *names: str) -> Numbers:
             values.append(tuple(map(float, row)))
             kept.append(index)
     return Numbers(np.array(values, float).reshape(-1, len(names)), kept, left_out)
+
+
+def above_zero(drawn: Numbers, first: int = 0) -> Numbers:
+    """Return the rows whose numbers are above zero, as a logarithmic axis wants; the others are left out.
+
+    :param first: the first column of ``drawn.values`` to look at; those after it are looked at, too
+    """
+    fit = [bool(row.min() > 0) for row in drawn.values[:, first:]]
+    without = fit.count(False)
+    left_out = drawn.left_out + Counter({"a duration is not above 0": without} if without else {})
+    return Numbers(drawn.values[fit], [index for index, good in zip(drawn.kept, fit, strict=True) if good], left_out)
+
+
+def sample_note(rows: Table) -> str:
+    """Return what a note says of rows that are spans: of how many they are all, or a sample (``of_spans``)."""
+    total = _of_spans(rows)
+    return "" if total is None else f", {'a sample ' if total > len(rows.rows) else ''}of {total:,} spans"
+
+
+def counted_note(rows: Table, shown: float) -> str:
+    """Return what a note says of rows that are counts: how many spans they show, and of how many (``of_spans``)."""
+    total = _of_spans(rows)
+    return f", {shown:,.0f} spans" if total in (None, shown) else f", {shown:,.0f} of {total:,} spans"
+
+
+def _of_spans(rows: Table) -> int | None:
+    total = rows.column("of_spans")[0] if rows.has("of_spans") and rows.rows else None
+    return total if isinstance(total, int) else None
 
 
 def _objection(name: str, value: Any) -> str | None:

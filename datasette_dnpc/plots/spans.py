@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,20 @@ from matplotlib.axes import Axes
 
 from datasette_dnpc.plots.drawing import axes, draw_by_group, line_width, name_places, since_first
 from datasette_dnpc.plots.labels import colours, note, printable
-from datasette_dnpc.plots.rows import Source, numbers, table
+from datasette_dnpc.plots.rows import Numbers, Source, numbers, sample_note, table
+from datasette_dnpc.queries import Table
+
+MOST_LINES = 5000
+"""Lines that are kept as such in an .svg; more of them are one image in it."""
+
+MOST_NAMED = 40
+"""Rows of a waterfall whose names have room."""
+
+MOST_IN_TREE = 20_000
+"""Spans that the query ``waterfall`` looks at."""
+
+_NAME_SIZE = 7.0
+"""Points of the letters of these names."""
 
 
 def timeline(
@@ -19,13 +33,21 @@ def timeline(
     params: Mapping[str, Any] | None = None,
     *,
     ax: Axes | None = None,
+    by: str | None = None,
 ) -> Axes:
     """Draw one horizontal line a span, the first to begin at the top.
 
-    Columns: ``began`` and ``ended``, or ``began`` and ``duration``, in seconds; optionally
-    ``state``, ``type`` or ``span_type`` to colour by, and ``label`` or ``key`` to name a few rows.
+    Columns: ``began`` and ``ended``, or ``began`` and ``duration``, in seconds; optionally ``ending``, ``state``,
+    ``type`` or ``span_type`` to colour by, and ``label`` or ``key`` to name a few rows. Where there are more spans
+    than rows, ``of_spans`` says how many.
+
+    :param by: another column to colour by, such as ``app``
+
+    Raises ValueError where there is no column ``by``.
     """
     rows, ax = table(data, sql, params), axes(ax)
+    if by is not None and not rows.has(by):
+        raise ValueError(f"there is no column {by!r} to colour by; there are {', '.join(rows.columns)}")
     if rows.has("ended"):
         spans = numbers(rows, "began", "ended")
         begin, end = spans.values.T
@@ -36,19 +58,81 @@ def timeline(
     order = np.lexsort((end, begin))
     places = np.empty(len(order))
     places[order] = np.arange(len(order))
-    draw_by_group(
-        ax,
-        rows,
-        spans,
-        ("state", "type", "span_type"),
-        lambda at, colour: ax.hlines(places[at], begin[at], end[at], colors=colour, linewidth=line_width(len(order))),
-    )
+    many = len(order) > MOST_LINES
+    line_colours: list[Any] = [None] * len(order)
+
+    def colour(at: list[int], of_group: Any) -> None:
+        for place in at:
+            line_colours[place] = of_group
+
+    draw_by_group(ax, rows, spans, (by,) if by else ("ending", "state", "type", "span_type"), colour)
+    # All at once: group by group, the last would cover the others where lines are closer than pixels.
+    ax.hlines(places, begin, end, colors=line_colours, linewidth=line_width(len(order)), rasterized=many)
     # A line of no length is not drawn: its point shows that something was there.
-    ax.plot(begin, places, ".", color="0.3", markersize=min(4.0, 400 / max(len(order), 1)))
+    ax.plot(begin, places, ".", color="0.3", markersize=min(4.0, 400 / max(len(order), 1)), rasterized=many)
     name_places(ax, rows, spans, places)
     ax.set_xlabel(xlabel)
-    note(ax, spans.note)
+    note(ax, spans.note + sample_note(rows) + (", more than there are pixels" if many else ""))
     return ax
+
+
+def waterfall(
+    data: Source,
+    sql: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    *,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw one bar a span of a tree, in the order of the rows, with a tick for each of its events.
+
+    Columns: ``since_root_began`` and ``duration`` in seconds, ``depth`` (levels below the root), ``label`` (a text,
+    indented); optionally ``is_facet`` (1 for another account of what stands above it: a paler bar), ``event_times``
+    (JSON list of seconds since the root began), and ``of_spans``, how many spans the tree has. Bars are coloured by
+    ``depth``. A span of a single event is its tick only.
+    """
+    rows, ax = table(data, sql, params), axes(ax)
+    drawn = numbers(rows, "since_root_began", "duration", "depth")
+    begin, duration, depth = drawn.values.T
+    facets = rows.column("is_facet") if rows.has("is_facet") else [0] * len(rows.rows)
+    places = np.arange(len(begin))
+    # The first level has the first colour, whatever is shown below it.
+    palette = colours(10)
+    for place, index in enumerate(drawn.kept):
+        colour = palette[int(depth[place]) % len(palette)]
+        ax.barh(place, duration[place], left=begin[place], height=0.7, color=colour, alpha=0.4 if facets[index] else 1)
+    ticks = _event_ticks(rows, drawn)
+    ax.plot([time for time, _ in ticks], [place for _, place in ticks], "|", color="0.1", markersize=7)
+    _name_tree(ax, rows, drawn)
+    ax.set_ylim(max(len(places), 1) - 0.4, -0.6)
+    # Bars stick to the edge of the axes; the first ticks would then lie on its line.
+    ax.use_sticky_edges = False
+    ax.margins(x=0.01)
+    ax.set_xlabel("seconds since the first event of the root or of what is below it")
+    total = rows.column("of_spans")[0] if rows.has("of_spans") and rows.rows else 0
+    more = " or more" if total >= MOST_IN_TREE else ""
+    note(ax, drawn.note + (f", the first of {total:,}{more} spans" if total > len(rows.rows) else ""))
+    return ax
+
+
+def _event_ticks(rows: Table, drawn: Numbers) -> list[tuple[float, int]]:
+    """Return time and place of each event: where no list of them is there, begin and end of each span."""
+    if not rows.has("event_times"):
+        ends = ((begin, begin + duration) for begin, duration, _ in drawn.values.tolist())
+        return [(time, place) for place, both in enumerate(ends) for time in both]
+    texts = rows.column("event_times")
+    return [(time, place) for place, index in enumerate(drawn.kept) for time in json.loads(texts[index] or "[]")]
+
+
+def _name_tree(ax: Axes, rows: Table, drawn: Numbers) -> None:
+    """Write the names to the left, all from the same edge on, so that what is indented shows."""
+    if len(drawn.kept) > MOST_NAMED:
+        ax.set_yticks([])
+        return
+    texts = rows.column("label")
+    labels = [printable(texts[index]) for index in drawn.kept]
+    ax.set_yticks(range(len(labels)), labels, parse_math=False, fontfamily="monospace", fontsize=_NAME_SIZE, ha="left")
+    # A letter of this font is 0.602 of its size wide.
+    ax.tick_params(axis="y", pad=0.61 * _NAME_SIZE * max(map(len, labels), default=0) + 8)
 
 
 def steps(

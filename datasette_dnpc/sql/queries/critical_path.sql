@@ -1,10 +1,12 @@
 /*
 @title Critical path
 @description What the end of a run waited for: the task with dependencies that ended last, of all tasks that it waited
-    for the one that ended last, and so on back to one that waited for none. At most the last 900 of these tasks.
+    for the one that ended last, and so on back to one that waited for none. That is what held it up as it went, waits
+    for workers included; for the least that it could have taken see longest_chain. A join app's wait for its inner
+    tasks is in its own time. At most the last 900 of these tasks.
 @param task number of the task to go back from; empty: the last to end of those that waited for others
 @param run key or name of a run; empty: all runs
-@needs task_account task_dependency
+@needs task_account
 @column position 1 for the first task of the path
 @column run key of the run
 @column task number of the task within the run
@@ -25,7 +27,7 @@ with recursive path as (
         where ended is not null
             and iif(
                 coalesce(:task, '') = '',
-                task in (select task from task_dependency where task_type <> 'taskvine.task'),
+                task in (select task from task_needs where not joins),
                 key = cast(:task as text)
             )
             and (coalesce(:run, '') = '' or run in (select id from runs where :run in (key, name)))
@@ -36,11 +38,12 @@ with recursive path as (
     select
         (
             select needed.task
-            from task_dependency
-            join task_account as needed on needed.task = task_dependency.needs
-            where task_dependency.task = path.task
+            from task_needs
+            join task_times as needed on needed.task = task_needs.needs
+            where task_needs.task = path.task
+                and not task_needs.joins
                 -- What ended later was not waited for; nor does a broken log lead round in a circle.
-                and needed.ended <= (select ended from task_account where task = path.task)
+                and needed.ended <= (select ended from task_times where task = path.task)
             order by needed.ended desc, needed.task
             limit 1
         ),

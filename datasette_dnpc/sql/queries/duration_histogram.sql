@@ -1,38 +1,76 @@
 /*
 @title Histogram of durations
-@description How many spans of a type take how long, from first to last event. Bins are even up to the
-    99th percentile; the slowest per cent is one last bin, so that it does not flatten the others.
-    Spans with only one event, or none, have no duration and are left out.
+@description How many spans of a type take how long: from first to last event, or from the first start event to the last
+    end event that are asked for. Bins are even up to the 99th percentile; the slowest per cent is one last bin, so that
+    it does not flatten the others. Left out are spans without these events, and those all of whose events are at one
+    time, unless the two events are named.
 @param span_type a span type; empty: the first root type, or other type, whose spans have durations
+@param start_event an event type; empty: the first event of each span, of whatever type
+@param end_event an event type; empty: the last event of each span, of whatever type
 @param run key or name of a run; empty: all runs
+@param app name of an app, or category; empty: all spans, of an app or not
+@param executor label of an executor; empty: all spans, of an executor or not
 @param bins number of even bins, 2 to 500; empty: 40
-@needs default_span_type
+@needs default_span_type span_app span_event_time
 @column span_type span type
-@column from_seconds least duration in the bin
+@column start_event event type, NULL if it is the first event of each span
+@column end_event event type, NULL if it is the last event of each span
+@column from_seconds least duration in the bin; below 0 where clocks disagree
 @column to_seconds where the next bin begins; in the last bin, the longest duration
 @column spans number of spans
+@column mean seconds, mean of all spans, the same in each row
+@column p50 seconds, their median
+@column p95 seconds, their 95th percentile
+@column max seconds, the longest
+@column of_spans number of spans in all bins
 @chart mark=bar x_column=from_seconds x_type=quantitative y_column=spans y_type=quantitative
 */
-with recursive durations as materialized (
-    select ended - began as duration
+with recursive timed as (
+    select
+        spans.began,
+        spans.ended,
+        iif(
+            coalesce(:start_event, '') = '',
+            spans.began,
+            (select first from span_event_time where span = spans.id and event_type = :start_event)
+        ) as start_time,
+        iif(
+            coalesce(:end_event, '') = '',
+            spans.ended,
+            (select last from span_event_time where span = spans.id and event_type = :end_event)
+        ) as end_time
     from spans
-    where type = (
+    where spans.type = (
             select id from span_types
             where name = coalesce(nullif(:span_type, ''), (select type from default_span_type))
         )
-        and ended > began
+        and (coalesce(:run, '') = '' or spans.run in (select id from runs where :run in (key, name)))
         and (
-            nullif(:run, '') is null
-            or run in (select id from runs where :run in (key, name))
+            (coalesce(:app, '') = '' and coalesce(:executor, '') = '')
+            or spans.id in (
+                select span from span_app
+                where (coalesce(:app, '') = '' or app = :app) and (coalesce(:executor, '') = '' or executor = :executor)
+            )
         )
 ),
-bounds as materialized (
+durations as materialized (
+    select end_time - start_time as duration
+    from timed
+    where end_time - start_time is not null
+        and (ended > began or (coalesce(:start_event, '') <> '' and coalesce(:end_event, '') <> ''))
+),
+figures as materialized (
     select
+        count(*) as of_spans,
         min(duration) as low,
-        percentile(duration, 99) as high,
         max(duration) as top,
-        min(max(cast(coalesce(nullif(:bins, ''), 40) as integer), 2), 500) as bins
+        avg(duration) as mean,
+        percentiles(duration, 50, 95, 99) as percentiles,
+        min(max(coalesce(nullif(cast(:bins as integer), 0), 40), 2), 500) as bins
     from durations
+),
+bounds as materialized (
+    select *, json_extract(percentiles, '$[2]') as high from figures
 ),
 bin(number) as (
     select 0 from bounds where low is not null
@@ -48,9 +86,16 @@ counted as (
 )
 select
     coalesce(nullif(:span_type, ''), (select type from default_span_type)) as span_type,
+    nullif(:start_event, '') as start_event,
+    nullif(:end_event, '') as end_event,
     low + (high - low) * bin.number / bins as from_seconds,
     iif(bin.number = bins, top, low + (high - low) * (bin.number + 1) / bins) as to_seconds,
-    coalesce(counted.spans, 0) as spans
+    coalesce(counted.spans, 0) as spans,
+    mean,
+    json_extract(percentiles, '$[0]') as p50,
+    json_extract(percentiles, '$[1]') as p95,
+    top as max,
+    of_spans
 from bin
 join bounds
 left join counted on counted.number = bin.number

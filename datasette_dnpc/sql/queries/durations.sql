@@ -6,8 +6,10 @@
 @param start_event an event type; empty: the one which most spans of the type begin with
 @param end_event an event type; empty: the one which most spans of the type end with
 @param run key or name of a run; empty: all runs
+@param app name of an app, or category; empty: all spans, of an app or not
+@param executor label of an executor; empty: all spans, of an executor or not
 @param rows most rows to return; empty: 900
-@needs default_span_type run_began
+@needs default_span_type run_began span_app span_event_time
 @column span_type span type
 @column start_event event type
 @column end_event event type
@@ -18,32 +20,37 @@
 @column began time of the start event, seconds since 1970 UTC
 @column began_iso the same as ISO 8601 UTC
 @column since_run_began seconds from the first event of the run to the start event
-@column duration seconds from the start event to the end event
+@column duration seconds from the start event to the end event; negative where clocks disagree
 @column of_spans number of spans that have both events, shown or not
 @chart mark=circle x_column=since_run_began x_type=quantitative y_column=duration y_type=quantitative
     color_column=run_name
 */
-with chosen_spans as (
-    select spans.id, spans.run, spans.key, spans.uuid, spans.began, spans.ended
+with wanted as materialized (
+    select spans.id, spans.uuid, spans.began, spans.ended
     from spans
     where spans.type = (
             select id from span_types
             where name = coalesce(nullif(:span_type, ''), (select type from default_span_type))
         )
-        and (
-            nullif(:run, '') is null
-            or spans.run in (select id from runs where :run in (key, name))
-        )
         and spans.began is not null
+        and (coalesce(:run, '') = '' or spans.run in (select id from runs where :run in (key, name)))
+        and (
+            (coalesce(:app, '') = '' and coalesce(:executor, '') = '')
+            or spans.id in (
+                select span from span_app
+                where (coalesce(:app, '') = '' or app = :app) and (coalesce(:executor, '') = '' or executor = :executor)
+            )
+        )
 ),
 -- What most of the spans begin and end with, as the first thousand show it.
 sampled as (
-    select id, began, ended from chosen_spans order by id limit 1000
+    select id, began, ended from wanted order by id limit 1000
 ),
 chosen as materialized (
-    select
-        coalesce(nullif(:span_type, ''), (select type from default_span_type)) as span_type,
-        coalesce(nullif(:start_event, ''), (
+    select starts.id as start_id, starts.name as start_event, ends.id as end_id, ends.name as end_event
+    from event_types as starts
+    join event_types as ends
+    where starts.name = coalesce(nullif(:start_event, ''), (
             select event_types.name
             from sampled
             join events on events.span = sampled.id and events.time = sampled.began
@@ -51,8 +58,8 @@ chosen as materialized (
             group by event_types.name
             order by count(*) desc, event_types.name
             limit 1
-        )) as start_event,
-        coalesce(nullif(:end_event, ''), (
+        ))
+        and ends.name = coalesce(nullif(:end_event, ''), (
             select event_types.name
             from sampled
             join events on events.span = sampled.id and events.time = sampled.ended
@@ -60,49 +67,46 @@ chosen as materialized (
             group by event_types.name
             order by count(*) desc, event_types.name
             limit 1
-        )) as end_event
+        ))
 ),
-measured as (
-    select
-        chosen_spans.*,
-        (
-            select min(time) from events
-            where span = chosen_spans.id
-                and type = (select id from event_types where name = (select start_event from chosen))
-        ) as start_time,
-        (
-            select max(time) from events
-            where span = chosen_spans.id
-                and type = (select id from event_types where name = (select end_event from chosen))
-        ) as end_time
-    from chosen_spans
+measurable as materialized (
+    select wanted.id, wanted.uuid
+    from chosen
+    cross join wanted
+    where exists (select 1 from events where span = wanted.id and type = chosen.start_id)
+        and exists (select 1 from events where span = wanted.id and type = chosen.end_id)
 ),
 -- A uuid is a hash, so its order is random and the same in every database. Taking every n-th span
 -- in order of time instead would beat with whatever is periodic in the workflow.
-numbered as (
+sample as (
+    select id
+    from measurable
+    order by uuid
+    limit max(coalesce(nullif(cast(:rows as integer), 0), 900), 1)
+),
+measured as materialized (
     select
-        *,
-        row_number() over (order by uuid) as number,
-        count(*) over () as of_spans
-    from measured
-    where start_time is not null and end_time is not null
+        id,
+        (select first from span_event_time where span = id and event_type = (select start_event from chosen)) as began,
+        (select last from span_event_time where span = id and event_type = (select end_event from chosen)) as ended
+    from sample
 )
 select
-    chosen.span_type,
+    coalesce(nullif(:span_type, ''), (select type from default_span_type)) as span_type,
     chosen.start_event,
     chosen.end_event,
     runs.key as run,
     coalesce(runs.name, runs.key) as run_name,
-    numbered.key,
-    numbered.uuid,
-    numbered.start_time as began,
-    iso_time(numbered.start_time) as began_iso,
-    round(numbered.start_time - run_began.time, 6) as since_run_began,
-    round(numbered.end_time - numbered.start_time, 6) as duration,
-    numbered.of_spans
+    spans.key,
+    spans.uuid,
+    measured.began,
+    iso_time(measured.began) as began_iso,
+    round(measured.began - run_began.time, 6) as since_run_began,
+    round(measured.ended - measured.began, 6) as duration,
+    (select count(*) from measurable) as of_spans
 from chosen
-join numbered
-left join runs on runs.id = numbered.run
-left join run_began on run_began.run is numbered.run
-where numbered.number <= max(cast(coalesce(nullif(:rows, ''), 900) as integer), 1)
-order by numbered.start_time, numbered.uuid
+cross join measured
+cross join spans on spans.id = measured.id
+left join runs on runs.id = spans.run
+left join run_began on run_began.run is spans.run
+order by measured.began, spans.uuid

@@ -3,12 +3,14 @@
 @description The distinct sequences of events that spans of a root type go through, with all below them. Common ones first.
 @param root_type a root type; empty: the one whose sequences hold most events
 @param run key or name of a run; empty: all runs
-@needs default_type
+@param app name of an app; empty: all
+@param executor label of an executor; empty: all
+@needs default_type span_app
 @column root_type span type of the roots
 @column variant id of the sequence in this database, for the query event_steps
 @column label rank and variant, in an order that sorts as text
 @column spans roots with this sequence
-@column share per cent of the roots of this type and run
+@column share per cent of the roots of this type, run, app and executor
 @column of_variants number of variants, shown or not: the 200 most common are
 @column events events in the sequence
 @column mean_duration seconds from its first to its last event, mean
@@ -34,6 +36,15 @@ counted as (
         and (
             nullif(:run, '') is null
             or spans.run in (select id from runs where :run in (key, name))
+        )
+        and (
+            coalesce(:app, '') = '' and coalesce(:executor, '') = ''
+            or sequences.root in (
+                select span
+                from span_app
+                where (coalesce(:app, '') = '' or app = :app)
+                    and (coalesce(:executor, '') = '' or executor = :executor)
+            )
         )
     group by sequences.variant
 )

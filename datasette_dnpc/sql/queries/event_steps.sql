@@ -1,9 +1,14 @@
 /*
 @title Steps of an event sequence
-@description How long each step of one variant takes, over all its roots: from the event before to this one.
+@description How long each step of one variant takes, over its roots: from the event before to this one. Figures over all
+    roots are kept. Those of a run, an app or an executor are computed now: over 2000 roots where there are more, a
+    random sample, always the same.
 @param root_type a root type; empty: the one whose sequences hold most events
-@param variant id of a variant, from event_sequences; empty: the most common one of the root type
-@needs default_type
+@param variant id of a variant, from event_sequences; empty: the most common one of the root type, run, app and executor
+@param run key or name of a run; empty: all runs
+@param app name of an app; empty: all
+@param executor label of an executor; empty: all
+@needs default_type root_event span_app
 @column root_type span type of the roots
 @column variant id of the variant in this database
 @column position 0 for the first event, whose step is 0 seconds
@@ -16,10 +21,16 @@
 @column p95 seconds, 95th percentile
 @column max seconds, most
 @column cumulative seconds from the first event, mean
+@column roots roots that the figures are over
+@column of_roots roots there are
 @chart mark=bar x_column=mean x_type=quantitative y_column=step y_type=ordinal
 */
-with wanted as (
-    select variants.id, span_types.name as root_type
+with asked as materialized (
+    select coalesce(:run, '') || coalesce(:app, '') || coalesce(:executor, '') <> '' as filtered
+),
+-- Of each variant that may be meant, the roots that are asked for; of the others only how many there are is known.
+fitting as materialized (
+    select variants.id, span_types.name as root_type, variants.spans
     from variants
     join span_types on span_types.id = variants.root_type
     where iif(
@@ -27,8 +38,61 @@ with wanted as (
         span_types.name = coalesce(nullif(:root_type, ''), (select type from default_type)),
         variants.id = cast(:variant as integer) and coalesce(:root_type, '') in ('', span_types.name)
     )
-    order by variants.spans desc, variants.id
+),
+roots as materialized (
+    select sequences.variant, sequences.root, spans.uuid
+    from asked
+    cross join fitting on asked.filtered
+    cross join sequences on sequences.variant = fitting.id
+    cross join spans on spans.id = sequences.root
+    where (
+            coalesce(:run, '') = ''
+            or spans.run in (select id from runs where :run in (key, name))
+        )
+        and (
+            coalesce(:app, '') = '' and coalesce(:executor, '') = ''
+            or sequences.root in (
+                select span
+                from span_app
+                where (coalesce(:app, '') = '' or app = :app)
+                    and (coalesce(:executor, '') = '' or executor = :executor)
+            )
+        )
+),
+wanted as materialized (
+    select fitting.id, fitting.root_type, fitting.spans, counted.roots
+    from asked
+    join fitting
+    left join (select variant, count(*) as roots from roots group by variant) as counted on counted.variant = fitting.id
+    where counted.roots is not null or not asked.filtered
+    order by coalesce(counted.roots, fitting.spans) desc, fitting.id
     limit 1
+),
+sampled as materialized (
+    -- A uuid is a hash: its order is random, and the same in every database.
+    select roots.root
+    from wanted
+    join roots on roots.variant = wanted.id and wanted.roots < wanted.spans
+    order by roots.uuid
+    limit 2000
+),
+timed as (
+    select
+        row_number() over (partition by root order by time, state) - 1 as position,
+        time - lag(time, 1, time) over (partition by root order by time, state) as seconds
+    from root_event
+    where root in (select root from sampled)
+),
+figures as (
+    select
+        position,
+        avg(seconds) as mean,
+        min(seconds) as min,
+        percentiles(seconds, 50, 95) as percentiles,
+        max(seconds) as max,
+        count(*) as roots
+    from timed
+    group by position
 )
 select
     wanted.root_type,
@@ -37,13 +101,16 @@ select
     printf('%03d: %s (%s)', steps.position, steps.event_type, steps.span_type) as step,
     steps.span_type,
     steps.event_type,
-    steps.mean,
-    steps.min,
-    steps.p50,
-    steps.p95,
-    steps.max,
-    steps.cumulative
+    coalesce(figures.mean, steps.mean) as mean,
+    coalesce(figures.min, steps.min) as min,
+    coalesce(json_extract(figures.percentiles, '$[0]'), steps.p50) as p50,
+    coalesce(json_extract(figures.percentiles, '$[1]'), steps.p95) as p95,
+    coalesce(figures.max, steps.max) as max,
+    coalesce(sum(figures.mean) over (order by steps.position), steps.cumulative) as cumulative,
+    coalesce(figures.roots, wanted.spans) as roots,
+    coalesce(wanted.roots, wanted.spans) as of_roots
 from wanted
 join steps on steps.variant = wanted.id
+left join figures on figures.position = steps.position
 order by steps.position
 limit 900

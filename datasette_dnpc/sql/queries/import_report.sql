@@ -2,6 +2,7 @@
 @title Import report
 @description What was read: each source with what came out of it, how its clock was read, and what did not join.
 @param run key or name of a run; empty: all
+@needs run_source
 @column source path of the file
 @column importer which importer read it
 @column format dialect found in it
@@ -47,10 +48,10 @@ left join runs on runs.id = sources.run
 where nullif(:run, '') is null
     or :run in (runs.key, runs.name)
     or sources.id in (
-        select clocks.source
-        from clocks
-        join runs as clock_runs on clock_runs.id = clocks.run
-        where :run in (clock_runs.key, clock_runs.name)
+        select run_source.source
+        from run_source
+        join runs as told on told.id = run_source.run
+        where :run in (told.key, told.name)
     )
 order by sources.path, sources.id
 limit 900

@@ -3,8 +3,10 @@
 @description The spans of a type which took longest from first to last event.
 @param span_type a span type; empty: the first root type, or other type, whose spans have durations
 @param run key or name of a run; empty: all runs
+@param app name of an app, or category; empty: all spans, of an app or not
+@param executor label of an executor; empty: all spans, of an executor or not
 @param rows number of spans, at most 900; empty: 30
-@needs default_span_type
+@needs default_span_type span_app
 @column span_type span type
 @column run key of the run, NULL if none
 @column key the span's key within its run
@@ -27,12 +29,16 @@ with slowest as (
             where name = coalesce(nullif(:span_type, ''), (select type from default_span_type))
         )
         and ended > began
+        and (coalesce(:run, '') = '' or run in (select id from runs where :run in (key, name)))
         and (
-            nullif(:run, '') is null
-            or run in (select id from runs where :run in (key, name))
+            (coalesce(:app, '') = '' and coalesce(:executor, '') = '')
+            or id in (
+                select span from span_app
+                where (coalesce(:app, '') = '' or app = :app) and (coalesce(:executor, '') = '' or executor = :executor)
+            )
         )
     order by ended - began desc, uuid
-    limit min(max(cast(coalesce(nullif(:rows, ''), 30) as integer), 1), 900)
+    limit min(max(coalesce(nullif(cast(:rows as integer), 0), 30), 1), 900)
 )
 select
     span_types.name as span_type,

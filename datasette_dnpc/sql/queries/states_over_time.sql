@@ -1,11 +1,17 @@
 /*
 @title Spans in each state over time
 @description How many roots of a type are in each state. The state of a root is the latest event of it or of anything
-    below it; it stays in the state of its last event. States beyond the most frequent are counted together.
+    below it; it stays in the state of its last event. States beyond the most frequent are counted together. Times are
+    120, even from the first event to the last, or fewer where there are many states. Within a part of the time in which
+    there is too much to count again, they are those of these moments that lie in it. All moments: state_changes.
 @param root_type a root type; empty: the one whose sequences hold most events
 @param run key or name of a run; empty: the run with most spans in these states, over its time
+@param app name of an app; empty: all
+@param executor label of an executor; empty: all
 @param states how many states to tell apart, the most frequent first; empty: 11
-@needs default_type run_began
+@param from_seconds seconds from the first event of the run; empty: the first event
+@param to_seconds seconds from the first event of the run; empty: the last event
+@needs default_type span_app state_run
 @column root_type span type of the roots
 @column run key of the run
 @column time seconds since 1970 UTC
@@ -17,23 +23,171 @@
 @chart mark=line x_column=since_run_began x_type=quantitative y_column=spans y_type=quantitative
     color_column=state_label
 */
-with wanted as materialized (
-    select state_counts.root_type, state_counts.run
-    from state_counts
-    left join runs on runs.id = state_counts.run
-    where state_counts.root_type = (
+with recursive wanted as materialized (
+    select
+        root_type,
+        root_type_id,
+        run,
+        run_key,
+        coalesce(:app, '') || coalesce(:executor, '') <> '' as filtered,
+        coalesce(:from_seconds, '') || coalesce(:to_seconds, '') <> '' as clipped
+    from state_run
+    where root_type_id = (
             select id from span_types
             where name = coalesce(nullif(:root_type, ''), (select type from default_type))
         )
-        and (nullif(:run, '') is null or :run in (runs.key, runs.name))
-    group by state_counts.root_type, state_counts.run
-    order by sum(state_counts.spans) desc, state_counts.run
+        and (coalesce(:run, '') = '' or :run in (run_key, run_name))
+    order by spans desc, run
     limit 1
+),
+began as materialized (
+    -- Through the index on runs it would be slower.
+    select min(spans.began) as time from wanted cross join spans on +spans.run = wanted.run
+),
+clip as materialized (
+    select
+        coalesce(began.time + cast(nullif(:from_seconds, '') as real), -9e999) as first,
+        coalesce(began.time + cast(nullif(:to_seconds, '') as real), 9e999) as last
+    from began
+),
+-- Where only roots of some app or executor are asked for, or some of the time, they are counted here and now. States
+-- have numbers in the order of their names: two events at one time are in that order.
+named as materialized (
+    select
+        row_number() over (order by span_type || '/' || event_type) as number,
+        span_type || '/' || event_type as state,
+        (select id from span_types where name = span_type) as span_type,
+        (select id from event_types where name = event_type) as event_type
+    from (
+        select distinct steps.span_type, steps.event_type
+        from wanted
+        join variants on variants.root_type = wanted.root_type_id and (wanted.filtered or wanted.clipped)
+        join steps on steps.variant = variants.id
+    )
+),
+roots as materialized (
+    select
+        sequences.root,
+        sequences.variant,
+        sequences.began,
+        sequences.ended,
+        variants.events,
+        not wanted.filtered or sequences.root in (
+            select span
+            from span_app
+            where (coalesce(:app, '') = '' or app = :app)
+                and (coalesce(:executor, '') = '' or executor = :executor)
+        ) as chosen
+    from wanted
+    cross join variants on variants.root_type = wanted.root_type_id and (wanted.filtered or wanted.clipped)
+    cross join sequences on sequences.variant = variants.id
+    cross join spans on spans.id = sequences.root and spans.run = wanted.run
+),
+-- Where that leaves none out, the counts that are kept do.
+source as materialized (
+    select
+        exists (select 1 from roots where not chosen) or wanted.clipped and (
+            select coalesce(sum(roots.events), 0) <= 300000
+            from clip
+            join roots on roots.ended >= clip.first and roots.began <= clip.last
+        ) as live
+    from wanted
+),
+grid as materialized (
+    select first, last, (last - first) / 119 as step
+    from source
+    join (
+        select max(min(roots.began), clip.first) as first, min(max(roots.ended), clip.last) as last
+        from clip
+        join roots on roots.chosen
+    )
+    where source.live and last > first
+),
+intervals as (
+    select
+        named.number,
+        events.time as began,
+        lead(events.time) over (partition by roots.root order by events.time, named.number) as ended
+    from grid
+    cross join roots on roots.chosen and roots.began <= grid.last and roots.ended >= grid.first
+    cross join descendants on descendants.root = roots.root
+    cross join spans on spans.id = descendants.span
+    cross join events on events.span = spans.id
+    cross join named on named.span_type = spans.type and named.event_type = events.type
+),
+placed as (
+    select
+        number,
+        began,
+        iif(ended <= last, ended, null) as ended,
+        cast((began - first) / step as integer) as place,
+        iif(ended <= last, cast((ended - first) / step as integer), null) as end_place
+    from grid
+    join intervals
+    where began <= last and (ended is null or ended > first)
+),
+-- Most of them lie between two times. For the others, a division may be off by one, a comparison is not.
+counted_from as materialized (
+    select
+        number,
+        place - 1 + (first + step * (place - 1) < began) + (first + step * place < began)
+            + (first + step * (place + 1) < began) as place,
+        end_place - 1 + (first + step * (end_place - 1) < ended) + (first + step * end_place < ended)
+            + (first + step * (end_place + 1) < ended) as end_place
+    from grid
+    join placed
+    where end_place is not place or began <= first + step * place
+),
+changes as (
+    select number, place, count(*) as change from counted_from group by number, place
+    union all
+    select number, end_place, -count(*) from counted_from where end_place is not null group by number, end_place
+    union all
+    -- What was over before the first of the times is in the last state of its sequence.
+    select named.number, 0, over.roots
+    from (
+        select roots.variant, count(*) as roots
+        from grid
+        join roots on roots.chosen and roots.ended < grid.first
+        group by roots.variant
+    ) as over
+    join variants on variants.id = over.variant
+    join named on named.state = json_extract(variants.sequence, '$[#-1]')
+),
+places (place) as (
+    select 0
+    union all
+    select place + 1 from places where place < 119
 ),
 of_run as materialized (
     select state_counts.time, state_counts.state, state_counts.spans
     from wanted
-    join state_counts using (root_type, run)
+    join clip
+    join state_counts on state_counts.root_type = wanted.root_type_id and state_counts.run = wanted.run
+    where not (select live from source)
+        and state_counts.time <= clip.last
+        -- With the one before, which holds at the beginning.
+        and state_counts.time >= coalesce(
+            (
+                select max(earlier.time)
+                from state_counts as earlier
+                where earlier.root_type = wanted.root_type_id
+                    and earlier.run = wanted.run
+                    and earlier.time <= clip.first
+            ),
+            clip.first
+        )
+    union all
+    select
+        grid.first + grid.step * places.place,
+        named.state,
+        sum(coalesce(changed.change, 0)) over (partition by named.number order by places.place)
+    from grid
+    join places
+    join named
+    left join (
+        select number, max(0, min(place, 119)) as place, sum(change) as change from changes group by 1, 2
+    ) as changed on changed.number = named.number and changed.place = places.place
 ),
 frequent as (
     select state
@@ -65,11 +219,11 @@ shown as materialized (
     where number % ((of_times * (select count(*) from states) - 1) / 900 + 1) = 0
 )
 select
-    span_types.name as root_type,
-    runs.key as run,
+    wanted.root_type,
+    wanted.run_key as run,
     shown.time,
     iso_time(shown.time) as iso_time,
-    round(shown.time - run_began.time, 6) as since_run_began,
+    round(shown.time - began.time, 6) as since_run_began,
     states.state,
     -- What remains after the last slash, then what is before it.
     iif(
@@ -80,10 +234,8 @@ select
     ) as state_label,
     coalesce(counted.spans, 0) as spans
 from wanted
+join began
 join shown
 join states
-join span_types on span_types.id = wanted.root_type
-left join runs on runs.id = wanted.run
-left join run_began on run_began.run = wanted.run
 left join counted on counted.time = shown.time and counted.state = states.state
 order by shown.time, states.state

@@ -1,8 +1,11 @@
 /*
 @title Time of the tasks in each layer
 @description Where the tasks of each app spend their time, from submission to return. The layers of a task add up to
-    its duration, and so do the totals here. Percentiles are those of about 3000 tasks where an app has more.
+    its duration, and so do the totals here. Percentiles are those of about 3000 tasks where an app has more. Tasks that
+    were never launched, such as memoized ones, are in here too, with all their time before the launch: task_outcomes
+    counts them.
 @param app name of an app; empty: all
+@param executor label of an executor; empty: all
 @param run key or name of a run; empty: all runs
 @needs task_layer
 @column app name of the app
@@ -25,6 +28,7 @@ with tasks as materialized (
     from task_layer
     where duration is not null
         and (coalesce(:app, '') = '' or app = :app)
+        and (coalesce(:executor, '') = '' or executor = :executor)
         and (coalesce(:run, '') = '' or run_id in (select id from runs where :run in (key, name)))
 ),
 apps as materialized (

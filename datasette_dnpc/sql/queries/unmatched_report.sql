@@ -2,12 +2,14 @@
 @title What was not understood
 @description Records that gave no row, by kind: the first of each with a count. Lines that look like events, but match no pattern, stand first: an upgrade may have changed what they say.
 @param source a part of the source's path; empty: all sources
+@param run key or name of a run; empty: all runs
+@needs run_source
 @column reason why it was not understood
 @column count how many are alike
 @column template what they have in common: # stands for what varies
 @column text the first one
 @column source path of the file
-@column run name of the run, NULL if none
+@column run key of the run, NULL if of several or none
 @column importer which importer read it
 @column format dialect found in it
 @column offset where the first one starts in the source: byte, or rowid
@@ -18,7 +20,7 @@ select
     unmatched.template,
     unmatched.text,
     sources.path as source,
-    coalesce(runs.name, runs.key) as run,
+    runs.key as run,
     sources.importer,
     sources.format,
     unmatched.offset
@@ -26,6 +28,15 @@ from unmatched
 join sources on sources.id = unmatched.source
 left join runs on runs.id = sources.run
 where instr(sources.path, coalesce(:source, '')) > 0
+    and (
+        coalesce(:run, '') = ''
+        or sources.id in (
+            select run_source.source
+            from run_source
+            join runs as told on told.id = run_source.run
+            where :run in (told.key, told.name)
+        )
+    )
 order by
     unmatched.reason <> 'looks like an event, but matches no pattern',
     unmatched.count desc,

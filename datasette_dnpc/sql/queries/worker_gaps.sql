@@ -1,31 +1,56 @@
 /*
-@title Longest gaps between tasks on a worker
-@description When a worker had no task though it had one before and one after.
+@title Longest gaps between tasks in a slot of a worker
+@description When a slot had no task though it had one before and one after, and what the next one was doing meanwhile:
+    until it is submitted, nothing could run; in submit it waits for others, in queue and dispatch for the executor.
 @param run key or name of a run; empty: all runs
+@param app name of the app, or category, of the task that came next; empty: all
+@param executor label of an executor; empty: all
 @param rows number of gaps, at most 900; empty: 30
-@needs worker_gap
+@needs slot_gap_layer span_app
 @column worker the worker's key within its run
+@column slot number of its slot, from 0
 @column run key of the run
+@column executor label of the executor, NULL if not known
 @column label rank and worker, in an order that sorts as text
 @column began_iso end of the task before, ISO 8601 UTC
 @column duration seconds
+@column layer where the next task was for most of that time: not submitted, or a layer as in task_layer
+@column seconds_by_layer JSON object: seconds in each layer, those of 0 left out; they add up to the duration
 @column task_before key of the span of the task, or attempt, before
 @column task_after key of the span of the one after
-@chart mark=bar x_column=duration x_type=quantitative y_column=label y_type=ordinal
+@chart mark=bar x_column=duration x_type=quantitative y_column=label y_type=ordinal color_column=layer
 */
-with longest as (
-    select *, row_number() over (order by duration desc, began, worker) as rank
-    from worker_gap
-    where coalesce(:run, '') = '' or run in (select id from runs where :run in (key, name))
-    order by duration desc, began, worker
+with longest as materialized (
+    select *, row_number() over (order by duration desc, began, worker, slot) as rank
+    from slot_gap_layer
+    where span_before is not null
+        and span_after is not null
+        and (coalesce(:run, '') = '' or run in (select id from runs where :run in (key, name)))
+        and (coalesce(:executor, '') = '' or executor = :executor)
+        and (coalesce(:app, '') = '' or span_after in (select span from span_app where app = :app))
+    order by duration desc, began, worker, slot
     limit min(max(cast(coalesce(nullif(:rows, ''), 30) as integer), 1), 900)
 )
 select
     workers.key as worker,
+    longest.slot,
     runs.key as run,
+    longest.executor,
     printf('%03d: %s', longest.rank, workers.key) as label,
     iso_time(longest.began) as began_iso,
     longest.duration,
+    longest.layer,
+    -- Of values that are NULL, nothing is kept.
+    json_patch('{}', json_object(
+        'not submitted', nullif(round(not_submitted, 6), 0),
+        'submit', nullif(round(in_submit, 6), 0),
+        'retry', nullif(round(in_retry, 6), 0),
+        'queue', nullif(round(in_queue, 6), 0),
+        'transfer', nullif(round(in_transfer, 6), 0),
+        'dispatch', nullif(round(in_dispatch, 6), 0),
+        'run', nullif(round(in_run, 6), 0),
+        'return', nullif(round(in_return, 6), 0)
+    )) as seconds_by_layer,
     earlier.key as task_before,
     later.key as task_after
 from longest

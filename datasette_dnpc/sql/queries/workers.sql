@@ -1,7 +1,9 @@
 /*
 @title Workers
-@description How long each worker lived, how much of that it was busy, and idle. The least busy stand first.
+@description How long each worker lived, how much of that it was busy, and idle. A slot is a place for one task: HTEX
+    workers have one, a worker of Work Queue or TaskVine may run several tasks at once. The least busy stand first.
 @param run key or name of a run; empty: all runs
+@param executor label of an executor; empty: all
 @needs worker_lifetime
 @column worker the worker's key within its run
 @column worker_type its span type
@@ -14,9 +16,11 @@
 @column tasks tasks, or attempts, that were on it
 @column busy seconds in which it had a task
 @column idle seconds in which it had none
+@column slots how many tasks it has place for at once
 @column task_seconds sum of the seconds of its tasks: more than busy where several ran at once
 @column utilisation busy as part of duration, 0 to 1
-@chart mark=bar x_column=utilisation x_type=quantitative y_column=worker y_type=ordinal
+@column slot_utilisation task_seconds as part of slots times duration, 0 to 1
+@chart mark=bar x_column=slot_utilisation x_type=quantitative y_column=worker y_type=ordinal
 */
 select
     worker_lifetime.worker_key as worker,
@@ -30,10 +34,13 @@ select
     worker_lifetime.tasks,
     worker_lifetime.busy,
     worker_lifetime.idle,
+    worker_lifetime.slots,
     worker_lifetime.task_seconds,
-    worker_lifetime.utilisation
+    worker_lifetime.utilisation,
+    worker_lifetime.slot_utilisation
 from worker_lifetime
 left join runs on runs.id = worker_lifetime.run
-where coalesce(:run, '') = '' or :run in (runs.key, runs.name)
-order by worker_lifetime.utilisation, runs.key, worker_lifetime.worker_key
+where (coalesce(:run, '') = '' or :run in (runs.key, runs.name))
+    and (coalesce(:executor, '') = '' or worker_lifetime.executor = :executor)
+order by worker_lifetime.slot_utilisation, runs.key, worker_lifetime.worker_key
 limit 900

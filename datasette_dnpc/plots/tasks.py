@@ -1,0 +1,116 @@
+"""Plots of tasks: parts of a whole for each app or executor, and chains of tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from datasette_dnpc.plots.drawing import axes
+from datasette_dnpc.plots.labels import colours, legend, note, printable
+from datasette_dnpc.plots.rows import Source, numbers, table
+
+MOST_BARS = 40
+"""Bars whose names can be read below each other."""
+
+
+class Stack(NamedTuple):
+    """The columns that make stacked bars: a bar for each of one, in pieces by another, as long as a third says."""
+
+    bar: str
+    piece: str
+    amount: str
+    label: str
+    """What the axis says of the amount."""
+
+
+STACKS = (
+    Stack("app", "layer", "total", "seconds in each layer, sum over the tasks"),
+    Stack("executor", "layer", "slot_seconds", "seconds, sum over the slots"),
+    Stack("app", "outcome", "tasks", "tasks"),
+    Stack("app", "state", "tries", "tries"),
+)
+"""Those that are known. The first that rows have is drawn."""
+
+
+def stacked(
+    data: Source,
+    sql: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    *,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw one bar for each app, or executor, in pieces of one colour for each layer, outcome or state; longest first.
+
+    Columns: those of one of ``STACKS``, such as ``app``, ``outcome`` and ``tasks``. Rows of one bar and piece add up.
+    Of more than 40 bars the longest are drawn.
+
+    Raises ValueError where the rows have none of these columns.
+    """
+    rows, ax = table(data, sql, params), axes(ax)
+    stack = next((each for each in STACKS if rows.has(*each[:3])), None)
+    if stack is None:
+        known = "; ".join(", ".join(each[:3]) for each in STACKS)
+        raise ValueError(f"these rows make no stacked bars, which want columns like: {known}")
+    drawn = numbers(rows, stack.amount)
+    bars, pieces = rows.column(stack.bar), rows.column(stack.piece)
+    amounts: dict[tuple[str, str], float] = {}
+    lengths: dict[str, float] = {}
+    for index, (amount,) in zip(drawn.kept, drawn.values, strict=True):
+        bar, piece = _name(bars[index]), _name(pieces[index])
+        amounts[bar, piece] = amounts.get((bar, piece), 0.0) + amount
+        lengths[bar] = lengths.get(bar, 0.0) + amount
+    names = sorted(lengths, key=lambda bar: (-lengths[bar], bar))[:MOST_BARS]
+    kinds = sorted({piece for _bar, piece in amounts})
+    places, left = np.arange(len(names)), np.zeros(len(names))
+    handles = []
+    for kind, colour in zip(kinds, colours(len(kinds)), strict=True):
+        widths = np.array([amounts.get((bar, kind), 0.0) for bar in names], float)
+        handles.append(ax.barh(places, widths, left=left, color=colour))
+        left += widths
+    ax.set_yticks(places, [printable(bar) for bar in names], parse_math=False)
+    ax.invert_yaxis()
+    # A last piece of no length would leave the longest bar no room.
+    ax.set_xlim(0, 1.04 * left.max(initial=0) or 1)
+    ax.set_xlabel(stack.label)
+    ax.set_ylabel(stack.bar)
+    if handles:
+        legend(ax, handles, kinds)
+    shorter = len(lengths) - len(names)
+    note(ax, drawn.note + (f", without the {shorter:,} shortest of {len(lengths):,} bars" if shorter else ""))
+    return ax
+
+
+def _name(value: object) -> str:
+    return "not known" if value is None else str(value)
+
+
+def chain(
+    data: Source,
+    sql: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    *,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the tasks of a chain one below the other, each from where the one before ends.
+
+    Columns: ``label`` (a text); ``seconds`` that the task adds, and ``total`` seconds up to its end; optionally
+    ``of_tasks``, how many tasks there are, shown or not.
+    """
+    rows, ax = table(data, sql, params), axes(ax)
+    drawn = numbers(rows, "seconds", "total")
+    seconds, total = drawn.values.T
+    places = np.arange(len(seconds))
+    ax.barh(places, seconds, left=total - seconds, color=colours(1)[0])
+    if len(places) <= MOST_BARS:
+        texts = rows.column("label")
+        ax.set_yticks(places, [printable(texts[index]) for index in drawn.kept], parse_math=False)
+    else:
+        ax.set_ylabel("position in the chain")
+    ax.invert_yaxis()
+    ax.set_xlabel("seconds along the chain")
+    count = rows.column("of_tasks")[0] if rows.has("of_tasks") and rows.rows else len(rows.rows)
+    note(ax, drawn.note + (f", the last of a chain of {count:,} tasks" if count > len(rows.rows) else ""))
+    return ax

@@ -1,0 +1,91 @@
+/*
+@title Gantt of spans
+@description One row a span of a type, from its first event to its last, in the order of their beginnings. Where there
+    are more spans than rows asked for, a random sample, always the same.
+@param span_type a span type; empty: the first root type, or other type, whose spans have durations
+@param run key or name of a run; empty: all runs
+@param app name of an app, or category; empty: all spans, of an app or not
+@param executor label of an executor; empty: all spans, of an executor or not
+@param rows number of spans, at most 900; empty: 500
+@needs default_span_type run_began span_app
+@column span_type span type
+@column run key of the run, NULL if none
+@column run_name name of the run, or its key
+@column key the span's key within its run
+@column label the key, and the run's name where several runs are shown
+@column uuid surrogate key of the span
+@column app name of the app, or category, that it belongs to; NULL if not known
+@column executor label of the executor that it belongs to, NULL if not known
+@column ending type of its last event
+@column began time of its first event, seconds since 1970 UTC
+@column ended time of its last event, seconds since 1970 UTC
+@column since_run_began seconds from the first event of the run to that of the span
+@column duration seconds from first to last event
+@column of_spans number of spans that have an event, shown or not
+@chart mark=circle x_column=since_run_began x_type=quantitative y_column=duration y_type=quantitative
+    color_column=ending
+*/
+with chosen as materialized (
+    select id, name
+    from span_types
+    where name = coalesce(nullif(:span_type, ''), (select type from default_span_type))
+),
+candidates as materialized (
+    select spans.id, spans.uuid
+    from chosen
+    cross join spans on spans.type = chosen.id
+    where spans.began is not null
+        and (coalesce(:run, '') = '' or spans.run in (select id from runs where :run in (key, name)))
+        and (
+            (coalesce(:app, '') = '' and coalesce(:executor, '') = '')
+            or spans.id in (
+                select span from span_app
+                where (coalesce(:app, '') = '' or app = :app) and (coalesce(:executor, '') = '' or executor = :executor)
+            )
+        )
+),
+-- A uuid is a hash, so its order is random and the same in every database.
+sample as materialized (
+    select id
+    from candidates
+    order by uuid
+    limit min(max(coalesce(nullif(cast(:rows as integer), 0), 500), 1), 900)
+),
+shown as (
+    select spans.*, min(spans.run) over () is not max(spans.run) over () as runs_differ
+    from sample
+    cross join spans on spans.id = sample.id
+)
+select
+    chosen.name as span_type,
+    runs.key as run,
+    coalesce(runs.name, runs.key) as run_name,
+    shown.key,
+    shown.key || iif(shown.runs_differ, coalesce(', ' || coalesce(runs.name, runs.key), ''), '') as label,
+    shown.uuid,
+    owners.app,
+    owners.executor,
+    (
+        select event_types.name
+        from events
+        join event_types on event_types.id = events.type
+        where events.span = shown.id
+        order by events.time desc, events.type desc
+        limit 1
+    ) as ending,
+    shown.began,
+    shown.ended,
+    round(shown.began - run_began.time, 6) as since_run_began,
+    round(shown.ended - shown.began, 6) as duration,
+    (select count(*) from candidates) as of_spans
+from chosen
+cross join shown
+left join runs on runs.id = shown.run
+left join run_began on run_began.run is shown.run
+left join (
+    select span, min(app) as app, min(executor) as executor
+    from span_app
+    where span in (select id from sample)
+    group by span
+) as owners on owners.span = shown.id
+order by shown.began, shown.ended, shown.uuid

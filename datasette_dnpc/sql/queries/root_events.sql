@@ -1,0 +1,120 @@
+/*
+@title Events of the roots of a type
+@description What spans of a root type went through, with all below them: one row for each event, from which the plot states
+    counts how many roots are in each state. Where there are more events than rows asked for, all those of some roots:
+    a random sample, always the same.
+@param root_type a root type; empty: the one whose sequences hold most events
+@param run key or name of a run; empty: the run with most spans in these states, over its time
+@param app name of an app; empty: all
+@param executor label of an executor; empty: all
+@param weight name of an attribute, such as cores or memory: of the root, or else the largest below it; requested.memory
+    is memory within requested; empty: each root weighs 1
+@param rows most rows to return, or all; empty: 900
+@needs default_type root_attribute span_app state_run
+@column root_type span type of the roots
+@column run key of the run
+@column root the root's key within its run
+@column time seconds since 1970 UTC
+@column since_run_began seconds from the first event of the run
+@column state span_type/event_type
+@column weight 1, or the attribute; NULL where neither the root nor anything below it has it
+@column of_roots roots there are; those shown may be fewer
+@chart mark=circle x_column=since_run_began x_type=quantitative y_column=state y_type=ordinal
+*/
+with wanted as materialized (
+    select
+        root_type,
+        root_type_id,
+        run,
+        run_key,
+        iif(
+            :rows = 'all',
+            1000000000,
+            iif(cast(:rows as integer) between 1 and 1000000000, cast(:rows as integer), 900)
+        ) as most
+    from state_run
+    where root_type_id = (
+            select id from span_types
+            where name = coalesce(nullif(:root_type, ''), (select type from default_type))
+        )
+        and (coalesce(:run, '') = '' or :run in (run_key, run_name))
+    order by spans desc, run
+    limit 1
+),
+began as materialized (
+    -- Through the index on runs it would be slower.
+    select min(spans.began) as time from wanted cross join spans on +spans.run = wanted.run
+),
+numbered as (
+    select
+        sequences.root,
+        spans.uuid,
+        spans.key,
+        -- A uuid is a hash: its order is random, and the same in every database.
+        sum(variants.events) over (order by spans.uuid) - variants.events as events_before,
+        variants.events,
+        count(*) over () as of_roots
+    from wanted
+    cross join variants on variants.root_type = wanted.root_type_id
+    cross join sequences on sequences.variant = variants.id
+    cross join spans on spans.id = sequences.root and spans.run = wanted.run
+    where (coalesce(:app, '') = '' and coalesce(:executor, '') = '')
+        or sequences.root in (
+            select span
+            from span_app
+            where (coalesce(:app, '') = '' or app = :app)
+                and (coalesce(:executor, '') = '' or executor = :executor)
+        )
+),
+roots as materialized (
+    select
+        root,
+        key,
+        iif(
+            coalesce(:weight, '') = '',
+            1,
+            (
+                select coalesce(max(value) filter (where own), max(value))
+                from root_attribute
+                where root_attribute.root = numbered.root and name = :weight
+            )
+        ) as weight,
+        of_roots
+    from wanted
+    join numbered
+    -- At least one, though it may have more events than rows asked for.
+    where events_before = 0 or events_before + events <= most
+    -- Their events lie in the database in this order.
+    order by root
+),
+named as materialized (
+    select
+        span_types.id as span_type,
+        event_types.id as event_type,
+        span_types.name || '/' || event_types.name as state
+    from (
+        select distinct steps.span_type, steps.event_type
+        from wanted
+        join variants on variants.root_type = wanted.root_type_id
+        join steps on steps.variant = variants.id
+    ) as found
+    join span_types on span_types.name = found.span_type
+    join event_types on event_types.name = found.event_type
+)
+select
+    wanted.root_type,
+    wanted.run_key as run,
+    roots.key as root,
+    events.time,
+    events.time - began.time as since_run_began,
+    named.state,
+    roots.weight,
+    roots.of_roots
+from wanted
+cross join began
+cross join roots
+cross join descendants on descendants.root = roots.root
+cross join spans on spans.id = descendants.span
+cross join events on events.span = spans.id
+cross join named on named.span_type = spans.type and named.event_type = events.type
+limit coalesce((select most from wanted), 0)

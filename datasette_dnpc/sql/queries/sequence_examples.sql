@@ -1,0 +1,122 @@
+/*
+@title Examples of an event sequence
+@description The roots of one variant in which a step took longest, or the whole sequence. Where a variant has more than
+    10 000 roots, those of a step are looked for in a random sample of so many, always the same.
+@param root_type a root type; empty: the one whose sequences hold most events
+@param variant id of a variant, from event_sequences; empty: the most common one of the root type, run, app and executor
+@param position of the step, from event_steps; empty: the whole sequence
+@param run key or name of a run; empty: all runs
+@param app name of an app; empty: all
+@param executor label of an executor; empty: all
+@param rows number of roots, at most 900; empty: 30
+@needs default_type root_event run_began span_app
+@column root_type span type of the roots
+@column variant id of the variant in this database
+@column step position, event type and span type of the event that ends the step; NULL for the whole sequence
+@column run key of the run, NULL if none
+@column key the root's key within its run
+@column label rank and key, in an order that sorts as text
+@column uuid surrogate key of the root
+@column duration seconds of the step, or of the whole sequence
+@column total seconds of the whole sequence
+@column began_iso when the step begins, or the sequence, ISO 8601 UTC
+@column since_run_began the same in seconds from the first event of the run
+@column of_roots roots these are the slowest of
+@chart mark=bar x_column=duration x_type=quantitative y_column=label y_type=ordinal
+*/
+with fitting as materialized (
+    select variants.id, span_types.name as root_type
+    from variants
+    join span_types on span_types.id = variants.root_type
+    where iif(
+        nullif(:variant, '') is null,
+        span_types.name = coalesce(nullif(:root_type, ''), (select type from default_type)),
+        variants.id = cast(:variant as integer) and coalesce(:root_type, '') in ('', span_types.name)
+    )
+),
+asked as materialized (
+    select sequences.variant, sequences.root, spans.uuid, sequences.began, sequences.ended
+    from fitting
+    cross join sequences on sequences.variant = fitting.id
+    cross join spans on spans.id = sequences.root
+    where (
+            coalesce(:run, '') = ''
+            or spans.run in (select id from runs where :run in (key, name))
+        )
+        and (
+            coalesce(:app, '') = '' and coalesce(:executor, '') = ''
+            or sequences.root in (
+                select span
+                from span_app
+                where (coalesce(:app, '') = '' or app = :app)
+                    and (coalesce(:executor, '') = '' or executor = :executor)
+            )
+        )
+),
+wanted as materialized (
+    select
+        fitting.id,
+        fitting.root_type,
+        iif(coalesce(:position, '') = '', null, cast(:position as integer)) as position
+    from fitting
+    join (select variant, count(*) as roots from asked group by variant) as counted on counted.variant = fitting.id
+    order by counted.roots desc, fitting.id
+    limit 1
+),
+roots as materialized (
+    select asked.root, asked.uuid, asked.began, asked.ended
+    from wanted
+    join asked on asked.variant = wanted.id
+    -- A uuid is a hash: its order is random, and the same in every database.
+    order by iif(wanted.position is null, null, asked.uuid)
+    limit iif(coalesce(:position, '') = '', -1, 10000)
+),
+timed as (
+    select
+        root,
+        row_number() over (partition by root order by time, state) - 1 as position,
+        time,
+        lag(time, 1, time) over (partition by root order by time, state) as time_before
+    from root_event
+    where root in (select root from roots) and exists (select 1 from wanted where position is not null)
+),
+measured as (
+    select roots.root, roots.uuid, roots.began, roots.ended - roots.began as duration
+    from wanted
+    join roots on wanted.position is null
+    union all
+    select timed.root, roots.uuid, timed.time_before, timed.time - timed.time_before
+    from wanted
+    join timed on timed.position = wanted.position
+    join roots on roots.root = timed.root
+),
+slowest as (
+    select root, began, duration, count(*) over () as of_roots
+    from measured
+    order by duration desc, uuid
+    limit iif(cast(:rows as integer) between 1 and 900, cast(:rows as integer), 30)
+)
+select
+    wanted.root_type,
+    wanted.id as variant,
+    (
+        select printf('%03d: %s (%s)', steps.position, steps.event_type, steps.span_type)
+        from steps
+        where steps.variant = wanted.id and steps.position = wanted.position
+    ) as step,
+    runs.key as run,
+    spans.key,
+    printf('%03d: %s', row_number() over (order by slowest.duration desc, spans.uuid), spans.key) as label,
+    spans.uuid,
+    slowest.duration,
+    sequences.ended - sequences.began as total,
+    iso_time(slowest.began) as began_iso,
+    round(slowest.began - run_began.time, 6) as since_run_began,
+    slowest.of_roots
+from wanted
+join slowest
+join sequences on sequences.root = slowest.root
+join spans on spans.id = slowest.root
+left join runs on runs.id = spans.run
+left join run_began on run_began.run is spans.run
+order by slowest.duration desc, spans.uuid

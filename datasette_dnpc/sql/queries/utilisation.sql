@@ -1,0 +1,143 @@
+/*
+@title Slots that exist and slots that are busy over time
+@description How many slots the workers had in each part of the run's time, and in how many of them a task was. Both are
+    means over the part, so that busy times seconds adds up to the seconds of all tasks.
+@param run key or name of a run; empty: the run whose workers had most tasks
+@param executor label of an executor; empty: all
+@param by executor, block or worker: what has rows of its own; empty: executor
+@param bins into how many parts to divide the time, fewer where that is over 900 rows; empty: 200
+@needs worker_place run_began
+@column label name of the executor, or of the block or worker, as asked; the type of worker where it is not known
+@column run key of the run
+@column run_name name of the run, or its key
+@column time when the part begins, seconds since 1970 UTC
+@column iso_time the same as ISO 8601
+@column since_run_began seconds from the first event of the run
+@column seconds how long the part is
+@column slots slots of living workers, mean over the part
+@column busy slots in which there was a task, mean over the part
+@column utilisation busy as part of slots, 0 to 1; NULL if there was no worker
+@chart mark=line x_column=since_run_began x_type=quantitative y_column=busy y_type=quantitative color_column=label
+*/
+with wanted as materialized (
+    select coalesce(found.run, most.run) as run, run_began.time as zero
+    from (select (select id from runs where coalesce(:run, '') in (key, name)) as run) as found
+    left join (
+        select run
+        from worker_place
+        where coalesce(:run, '') = ''
+        group by run
+        order by sum((select count(*) from stays where stays.worker = worker_place.worker)) desc, run
+        limit 1
+    ) as most
+    join run_began on run_began.run = coalesce(found.run, most.run)
+),
+places as materialized (
+    select
+        worker_place.worker,
+        worker_place.slots,
+        worker_place.began,
+        worker_place.ended,
+        case :by
+            when 'worker' then worker_place.worker_key
+            when 'block' then coalesce(worker_place.executor || '/' || worker_place.block, worker_place.worker_type)
+            else coalesce(worker_place.executor, worker_place.worker_type)
+        end as label
+    from wanted
+    join worker_place on worker_place.run = wanted.run
+    where worker_place.ended > worker_place.began
+        and (coalesce(:executor, '') = '' or worker_place.executor = :executor)
+),
+labels as materialized (
+    select label, row_number() over (order by label) as number
+    from (select distinct label from places)
+    order by label
+    limit 900
+),
+labelled as materialized (
+    select places.*, labels.number from places join labels on labels.label = places.label
+),
+grid as materialized (
+    select
+        first,
+        parts,
+        (last - first) / parts as seconds
+    from (
+        select
+            (select min(began) from places) as first,
+            (select max(ended) from places) as last,
+            max(
+                1,
+                min(
+                    900 / max(1, (select count(*) from labels)),
+                    max(1, cast(coalesce(nullif(:bins, ''), 200) as integer))
+                )
+            ) as parts
+    )
+),
+-- Each beginning adds to the number of slots from then on, and each end takes away.
+changes as (
+    select number, began as time, slots, 0 as busy from labelled
+    union all
+    select number, ended, -slots, 0 from labelled
+    union all
+    select labelled.number, stays.began, 0, 1 from labelled join stays on stays.worker = labelled.worker
+    union all
+    select labelled.number, stays.ended, 0, -1 from labelled join stays on stays.worker = labelled.worker
+),
+-- In its own part a change counts for what is left of that.
+changed as materialized (
+    select
+        number,
+        part,
+        sum(slots) as slots,
+        sum(busy) as busy,
+        sum(slots * (part + 1 - at)) as slots_within,
+        sum(busy * (part + 1 - at)) as busy_within
+    from (
+        select
+            changes.number,
+            changes.slots,
+            changes.busy,
+            (changes.time - grid.first) / grid.seconds as at,
+            min(cast((changes.time - grid.first) / grid.seconds as integer), grid.parts - 1) as part
+        from grid
+        cross join changes
+    )
+    group by number, part
+),
+numbers as (
+    select 0 as part from grid
+    union all
+    select part + 1 from numbers where part + 1 < (select parts from grid)
+),
+-- Rounding may leave a little below 0.
+counted as (
+    select
+        labels.label,
+        numbers.part,
+        max(0.0, coalesce(sum(changed.slots) over before, 0) + coalesce(changed.slots_within, 0.0)) as slots,
+        max(0.0, coalesce(sum(changed.busy) over before, 0) + coalesce(changed.busy_within, 0.0)) as busy
+    from labels
+    join numbers
+    left join changed on changed.number = labels.number and changed.part = numbers.part
+    window before as (
+        partition by labels.label order by numbers.part rows between unbounded preceding and 1 preceding
+    )
+)
+select
+    counted.label,
+    runs.key as run,
+    coalesce(runs.name, runs.key) as run_name,
+    grid.first + counted.part * grid.seconds as time,
+    iso_time(grid.first + counted.part * grid.seconds) as iso_time,
+    round(grid.first + counted.part * grid.seconds - wanted.zero, 6) as since_run_began,
+    grid.seconds,
+    counted.slots,
+    counted.busy,
+    counted.busy / nullif(counted.slots, 0) as utilisation
+from wanted
+join runs on runs.id = wanted.run
+join grid
+join counted
+order by counted.label, counted.part
