@@ -12,33 +12,17 @@ DEMO := $(VENV)/demo/dnpc.sqlite3
 
 # What the plugin does must hold on the coming Datasette 1.0 too.
 PLUGIN_TESTS := $(wildcard tests/test_plugin*.py tests/test_queries*.py tests/test_pages*.py \
-	tests/test_commands.py tests/test_browser.py)
+	tests/test_commands.py tests/test_site.py tests/test_serve.py tests/test_browser.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench docs clean
+.PHONY: help demo test lint bench docs pictures clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z]*\):.*  ## /  make \1	/p' Makefile
 
-demo: $(VENV)/installed  ## import the sample runs, serve them, print the address of a chart
+demo: $(VENV)/installed  ## import the sample runs, serve them, print the address
 	@mkdir -p $(dir $(DEMO))
-	@$(VENV)/bin/dnpc import tests/data/runinfo --db $(DEMO)
-	@set -e; \
-	port=$$($(VENV)/bin/python -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])'); \
-	chart=$$($(VENV)/bin/python -c 'from datasette_dnpc.sql_files import queries; print(queries()["states_over_time"].fragment)'); \
-	url=http://127.0.0.1:$$port; \
-	log=$(VENV)/demo/datasette.log; \
-	$(VENV)/bin/datasette serve $(DEMO) -m metadata.yml -h 127.0.0.1 -p $$port >$$log 2>&1 & \
-	server=$$!; \
-	trap 'kill $$server 2>/dev/null || true; wait $$server || true; exit 0' INT TERM; \
-	trap 'kill $$server 2>/dev/null || true' EXIT; \
-	until $(VENV)/bin/python -c "import urllib.request; urllib.request.urlopen('$$url/-/versions.json', timeout=5)" 2>/dev/null; do \
-		kill -0 $$server 2>/dev/null || { cat $$log >&2; echo 'make demo: Datasette did not start, see above' >&2; exit 1; }; \
-		sleep 0.2; \
-	done; \
-	printf '\n  a chart       %s/dnpc/states_over_time#%s\n  everything    %s/dnpc\n\nCtrl-C stops it.\n' \
-		"$$url" "$$chart" "$$url"; \
-	wait $$server
+	@$(VENV)/bin/dnpc serve tests/data/runinfo --db $(DEMO)
 
 test: $(VENV)/tested $(VENV1)/tested  ## run all tests, and those of the plugin on the Datasette 1.0 alpha
 	@test -n "$(PLUGIN_TESTS)"
@@ -53,8 +37,11 @@ lint: $(VENV)/tested  ## check style and types
 bench: $(VENV)/tested  ## measure speed, memory and size; print ratios
 	$(VENV)/bin/python -m tests.benchmarks $(ARGS)
 
-docs: $(VENV)/tested  ## bring the generated parts of the README up to date
+docs: $(VENV)/tested  ## bring the generated parts of the READMEs up to date
 	$(VENV)/bin/python -m tests.docs
+
+pictures: $(VENV)/tested  ## draw the pictures of the README again, from the real runs
+	$(VENV)/bin/python -m tests.pictures
 
 clean:  ## remove what was installed and made
 	rm -rf $(VENV) $(VENV1) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

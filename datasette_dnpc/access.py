@@ -31,3 +31,12 @@ async def may_view(datasette: Datasette, actor: Actor, database: str) -> bool:
         if not visible:
             return False
     return True
+
+
+async def may_query(datasette: Datasette, actor: Actor, database: str) -> bool:
+    """Tell whether an actor may run SQL of their own on a database."""
+    if hasattr(datasette, "allowed"):
+        from datasette.resources import DatabaseResource
+
+        return bool(await datasette.allowed(action="execute-sql", resource=DatabaseResource(database), actor=actor))
+    return bool(await datasette.permission_allowed(actor, "execute-sql", resource=database, default=True))

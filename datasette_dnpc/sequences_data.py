@@ -58,6 +58,25 @@ class Choice:
     runs: list[dict[str, Any]]
     root_type: dict[str, Any] | None
     run: dict[str, Any] | None
+    app: str = ""
+    """Name of an app; empty: all."""
+    executor: str = ""
+    """Label of an executor; empty: all."""
+
+    @property
+    def values(self) -> dict[str, str]:
+        """What the canned queries on sequences take."""
+        return {
+            "root_type": self.root_type["name"] if self.root_type else "",
+            "run": self.run["key"] if self.run else "",
+            "app": self.app,
+            "executor": self.executor,
+        }
+
+    @property
+    def ids(self) -> dict[str, Any]:
+        """What the page's own queries take besides a root type or variant."""
+        return {"run": self.run["id"] if self.run else None, "app": self.app, "executor": self.executor}
 
 
 @dataclass
@@ -80,8 +99,8 @@ async def _rows(database: Database, sql: str, params: dict[str, Any]) -> list[di
     return [dict(row) for row in result.rows]
 
 
-async def choose(database: Database, root_type: str, run: str) -> Choice:
-    """Read what can be chosen; what is asked for and is not there counts as not asked for."""
+async def choose(database: Database, root_type: str, run: str, app: str = "", executor: str = "") -> Choice:
+    """Read what can be chosen; a root type or run that is not there counts as not asked for."""
     root_types = await _rows(
         database,
         "select span_types.id, span_types.name, kept_root_type.rank is not null as stored"
@@ -97,6 +116,8 @@ async def choose(database: Database, root_type: str, run: str) -> Choice:
         runs,
         next((one for one in root_types if one["name"] == name), None),
         next((one for one in runs if run and run in (one["key"], one["name"])), None),
+        app,
+        executor,
     )
 
 
@@ -111,12 +132,7 @@ async def read(database: Database, choice: Choice, variant: str) -> Sequences:
 
 async def _stored(database: Database, choice: Choice, wanted: str) -> Sequences:
     assert choice.root_type is not None
-    run = choice.run["key"] if choice.run else ""
-    rows = await _rows(
-        database,
-        queries()["event_sequences"].sql,
-        {"root_type": choice.root_type["name"], "run": run},
-    )
+    rows = await _rows(database, queries()["event_sequences"].sql, choice.values)
     sequences = await _rows(
         database,
         "select id, sequence, spans from variants where root_type = :root_type",
@@ -138,37 +154,25 @@ async def _stored(database: Database, choice: Choice, wanted: str) -> Sequences:
     result.examples = await _rows(
         database,
         _SQL["examples"].sql,
-        {"variant": chosen.id, "run": choice.run["id"] if choice.run else None},
+        {"variant": chosen.id, **choice.ids},
     )
-    if choice.run is None or chosen.spans == kept[chosen.id]["spans"]:
-        result.steps = await _kept_steps(database, chosen.id)
-        result.steps_of = _of(chosen.spans, chosen.spans)
-    else:
-        live = await _events(database, "variant_events", variant=chosen.id, run=choice.run["id"], roots=SAMPLE)
-        result.steps = await asyncio.to_thread(steps, live[0], MOST_EVENTS)
-        result.steps_of = _of(len(live[0].roots), chosen.spans)
+    measured = await _rows(database, queries()["event_steps"].sql, {**choice.values, "variant": str(chosen.id)})
+    result.steps = [_step(row) for row in measured[:MOST_EVENTS]]
+    result.steps_of = _of(measured[0]["roots"], measured[0]["of_roots"])
     return result
 
 
-async def _kept_steps(database: Database, variant: int) -> list[Step]:
-    rows = await _rows(
-        database,
-        "select span_type || '/' || event_type as state, mean, min, p50, p95, max, cumulative"
-        " from steps where variant = :variant order by position limit :events",
-        {"variant": variant, "events": MOST_EVENTS},
-    )
-    return [Step(row.pop("state"), StepFigures(**row)) for row in rows]
+def _step(row: dict[str, Any]) -> Step:
+    """Return a step of a row of the query event_steps."""
+    figures = StepFigures(**{name: row[name] for name in StepFigures._fields})
+    return Step(f"{row['span_type']}/{row['event_type']}", figures)
 
 
 async def _live(database: Database, choice: Choice, wanted: str) -> Sequences:
     assert choice.root_type is not None
-    run = choice.run["id"] if choice.run else None
-    [counted] = await _rows(
-        database,
-        "select count(*) as spans from spans where type = :root_type and (:run is null or run = :run)",
-        {"root_type": choice.root_type["id"], "run": run},
-    )
-    found = await _events(database, "live_events", root_type=choice.root_type["id"], run=run, roots=SAMPLE)
+    asked = {"root_type": choice.root_type["id"], **choice.ids}
+    [counted] = await _rows(database, _SQL["live_roots"].sql, asked)
+    found = await _events(database, {**asked, "roots": SAMPLE})
     with_events = sum(len(variant.roots) for variant in found)
     result = Sequences(live=True, of_variants=len(found))
     result.note = f"Computed now, from the events of {_of(with_events, counted['spans'])}"
@@ -189,8 +193,8 @@ async def _live(database: Database, choice: Choice, wanted: str) -> Sequences:
     return result
 
 
-async def _events(database: Database, name: str, **params: int | None) -> list[LiveVariant]:
-    result = await database.execute(_SQL[name].sql, {**params, "events": MOST_READ})
+async def _events(database: Database, params: dict[str, Any]) -> list[LiveVariant]:
+    result = await database.execute(_SQL["live_events"].sql, {**params, "events": MOST_READ})
     rows = result.rows
     if len(rows) == MOST_READ:
         # The last root may have lost some of its events.
@@ -206,7 +210,7 @@ async def _live_examples(database: Database, variant: LiveVariant) -> list[dict[
     picked = dict.fromkeys((ordered[0], ordered[(len(ordered) - 1) // 2], ordered[-1]))
     examples = []
     for duration, root in picked:
-        [row] = await _rows(database, "select id, key from spans where id = :id", {"id": root})
+        [row] = await _rows(database, "select id, uuid, key from spans where id = :id", {"id": root})
         examples.append({**row, "duration": duration})
     return examples
 

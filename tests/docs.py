@@ -11,11 +11,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from datasette_dnpc import sql_functions
 from datasette_dnpc.sql_files import SqlFile, queries, views
+from tests.pictures import PAGES, PLOTS
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -23,7 +24,7 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
-FILES = (ROOT / "README.md", ROOT / "importers" / "README.md")
+FILES = (ROOT / "README.md", ROOT / "datasette_dnpc" / "README.md", ROOT / "importers" / "README.md")
 
 _EXAMPLE = re.compile(r"`(?P<path>[\w./]+)`:\n\n```\w+\n(?P<content>.*?)```|```console\n(?P<console>.*?)```", re.DOTALL)
 _SECTION = re.compile(r"<!-- (?P<name>\w+) -->\n(?:.*\n)*?<!-- /(?P=name) -->")
@@ -51,8 +52,24 @@ def _reference(files: dict[str, SqlFile]) -> str:
     return "\n".join(parts).strip()
 
 
+def gallery() -> str:
+    """Return a table of the pictures, two in a row, each with the command that draws it."""
+    commands = {"types": "dnpc graph -o types.png"}
+    commands |= {name: f"dnpc plot {words[0]} {name}.png {_options(words[1:])}" for name, words in PLOTS.items()}
+    cells = [f"![{name}](tests/pictures/{name}.png) `{command.strip()}`" for name, command in commands.items()]
+    cells += [f"![{name}](tests/pictures/{name}.png) {meaning}" for name, (_, meaning) in PAGES.items()]
+    cells += [""] * (len(cells) % 2)
+    rows = [f"| {left} | {right} |" for left, right in zip(cells[::2], cells[1::2], strict=True)]
+    return "\n".join(["| | |", "|---|---|", *rows])
+
+
+def _options(words: Iterable[str]) -> str:
+    return " ".join(f'"{word}"' if " " in word else word for word in words)
+
+
 SECTIONS: dict[str, Callable[[], str]] = {
     "functions": functions,
+    "pictures": gallery,
     "views": lambda: _reference(dict(sorted(views().items()))),
     "queries": lambda: _reference(queries()),
 }

@@ -114,7 +114,7 @@ async def test_time_limit_is_a_clear_message(synthetic_db: Path, monkeypatch: py
         endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n"
         await database.execute(endless)
 
-    monkeypatch.setattr(f"datasette_dnpc.pages.{part}", interrupted)
+    monkeypatch.setattr(f"datasette_dnpc.pages.event_sequences.{part}", interrupted)
     datasette = Datasette([str(synthetic_db)], settings={"sql_time_limit_ms": 100})
     response = await datasette.client.get(PATH)
     assert response.status_code == 503

@@ -4,8 +4,11 @@
     descendants are found here and now: subspans downwards, facets either way.
 @param root_type id of a span type
 @param run id of a run, NULL for all
+@param app name of an app; empty: all
+@param executor label of an executor; empty: all
 @param roots most roots to look at
 @param events most events to return
+@needs span_app
 @column root id of the root span
 @column time seconds since 1970 UTC
 @column state span_type/event_type
@@ -14,7 +17,17 @@ with recursive below(root, span) as (
     select id, id
     from (
         select id from spans
-        where type = :root_type and (:run is null or run = :run)
+        where type = :root_type
+            and (:run is null or run = :run)
+            and (
+                coalesce(:app, '') = '' and coalesce(:executor, '') = ''
+                or id in (
+                    select span
+                    from span_app
+                    where (coalesce(:app, '') = '' or app = :app)
+                        and (coalesce(:executor, '') = '' or executor = :executor)
+                )
+            )
         order by uuid
         limit :roots
     )

@@ -1,0 +1,89 @@
+"""Counts over time as a small picture: areas one on the other, in SVG that is part of the page."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+WIDTH, HEIGHT = 220, 44
+"""Units of the picture's own; the page gives it its size."""
+
+
+@dataclass(frozen=True)
+class Area:
+    """What one state takes up: ``path`` is the ``d`` of an SVG path."""
+
+    state: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Areas:
+    """The picture of one run."""
+
+    areas: list[Area]
+    most: int
+    """What the full height stands for."""
+    seconds: float
+    """What the full width stands for."""
+
+
+def areas(rows: Iterable[Mapping[str, Any]], order: Sequence[str]) -> Areas:
+    """Return the areas of rows with ``time``, ``state`` and ``spans``: the first of the order lies at the bottom.
+
+    A count holds until the next time, so the edges are steps.
+    """
+    counts: defaultdict[float, dict[str, int]] = defaultdict(dict)
+    for row in rows:
+        counts[row["time"]][row["state"]] = row["spans"]
+    times = sorted(counts)
+    seconds = times[-1] - times[0] if times else 0.0
+    most = max((sum(found.values()) for found in counts.values()), default=0)
+    if not most or not seconds:
+        return Areas([], most, seconds)
+    places = [WIDTH * (time - times[0]) / seconds for time in times]
+    below = [0] * len(times)
+    drawn = []
+    for state in order:
+        above = [base + counts[time].get(state, 0) for base, time in zip(below, times, strict=True)]
+        if above != below:
+            drawn.append(Area(state, _path(places, below, above, most)))
+        below = above
+    return Areas(drawn, most, seconds)
+
+
+def _path(places: list[float], below: list[int], above: list[int], most: int) -> str:
+    there = _steps(places, above, most)
+    back = [(x, y) for x, y in reversed(_steps(places, below, most))]
+    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in there + back) + "Z"
+
+
+def _steps(places: list[float], values: list[int], most: int) -> list[tuple[float, float]]:
+    """Return the corners of a line that keeps each value until the next place."""
+    corners = []
+    for i, value in enumerate(values):
+        y = HEIGHT * (1 - value / most)
+        corners.append((places[i], y))
+        if i + 1 < len(places):
+            corners.append((places[i + 1], y))
+    return corners
+
+
+def stacking(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the states in an order for all pictures: at the bottom those that spans reach last in the mean."""
+    spans_of: defaultdict[str, float] = defaultdict(float)
+    late: defaultdict[str, float] = defaultdict(float)
+    rows = list(rows)
+    first: dict[str, float] = {}
+    last: dict[str, float] = {}
+    for row in rows:
+        first[row["run"]] = min(first.get(row["run"], row["time"]), row["time"])
+        last[row["run"]] = max(last.get(row["run"], row["time"]), row["time"])
+    for row in rows:
+        length = last[row["run"]] - first[row["run"]]
+        place = (row["time"] - first[row["run"]]) / length if length else 0.0
+        spans_of[row["state"]] += row["spans"]
+        late[row["state"]] += row["spans"] * place
+    return sorted(spans_of, key=lambda state: (-late[state] / (spans_of[state] or 1), state))

@@ -1,0 +1,41 @@
+"""The page of all runs: ``/-/dnpc/DATABASE``."""
+
+from __future__ import annotations
+
+import json
+from itertools import groupby
+
+from datasette_dnpc.pages.areas import HEIGHT, WIDTH, areas, stacking
+from datasette_dnpc.pages.colours import few_state_colours
+from datasette_dnpc.pages.frame import Context, Page, Visit
+
+RUNS = 25
+"""Runs on one page."""
+
+STATES = 9
+"""States with a colour of their own; the others are counted together."""
+
+_OTHER = "other"
+
+
+async def _context(visit: Visit) -> Context:
+    number = visit.number("page")
+    runs = await visit.ask("runs_overview", rows=RUNS, skip=RUNS * (number - 1))
+    context: Context = {"runs": runs, "number": number, "first": RUNS * (number - 1) + 1}
+    with visit.within_limit():
+        keys = json.dumps([run["run"] for run in runs])
+        states = await visit.read("run_states", runs=keys, states=STATES) if runs else []
+        order = stacking(states)
+        context |= {
+            "pictures": {
+                run: areas(list(rows), order) for run, rows in groupby(states, key=lambda row: str(row["run"]))
+            },
+            "colours": few_state_colours(state for state in order if state != _OTHER) | {_OTHER: "#5f6873"},
+            "order": order,
+            "width": WIDTH,
+            "height": HEIGHT,
+        }
+    return context
+
+
+PAGE = Page("runs", "Runs", "", "dnpc_runs.html", _context)
