@@ -11,7 +11,9 @@
     select ...
 
 A tag's text may go on over the following lines. The SQL after the comment is what
-is published. Views are kept in the database and so use built-in SQL only: they work in
+is published. In it, a line ``-- part NAME`` stands for the text of ``sql/parts/NAME.sql``: common table
+expressions that several queries share, and that can be no view because they have parameters.
+Views are kept in the database and so use built-in SQL only: they work in
 any SQLite client. Queries may use ``sql_functions`` too.
 
 Parameters are text, and each may be empty. Where one is a number, ``coalesce(nullif(cast(:rows as integer), 0), 30)``
@@ -20,6 +22,7 @@ takes 0 and what is no number as empty; ``min(max(..., 1), 900)`` around it keep
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -128,7 +131,19 @@ def _settings(name: str, text: str) -> dict[str, str]:
 def load(folder: Path) -> dict[str, SqlFile]:
     """Read every ``.sql`` file of a folder, in order of name."""
     files = sorted(folder.glob("*.sql"))
-    return {file.stem: parse(file.stem, file.read_text(encoding="utf-8")) for file in files}
+    return {file.stem: parse(file.stem, _with_parts(file)) for file in files}
+
+
+def _with_parts(file: Path) -> str:
+    """Return the text of a file, with each part that it names in its place."""
+
+    def part(line: re.Match[str]) -> str:
+        path = FOLDER / "parts" / f"{line[1]}.sql"
+        if not path.is_file():
+            raise SqlFileError(f"{file.name}: there is no part {line[1]}")
+        return path.read_text(encoding="utf-8").rstrip()
+
+    return re.sub(r"^-- part (\w+)$", part, file.read_text(encoding="utf-8"), flags=re.M)
 
 
 @cache

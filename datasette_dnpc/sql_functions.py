@@ -66,6 +66,16 @@ def _positive_duration_text(seconds: float) -> str:
     return f"{days} d {hours} h"
 
 
+def natural_log(number: Value) -> float | None:
+    """Return the natural logarithm; None for what has none. SQLite has it only where it was built so."""
+    return math.log(number) if isinstance(number, (int, float)) and 0 < number < math.inf else None
+
+
+def exponential(number: Value) -> float | None:
+    """Return e to the power of a number; None where that is no number, or larger than any."""
+    return math.exp(number) if isinstance(number, (int, float)) and number < 709 else None
+
+
 class _Numbers:
     """Collects the numbers of a group. Storing first and looking after is what is fast."""
 
@@ -179,10 +189,12 @@ class Aggregate(Protocol):
         """Return the result of one group."""
 
 
-SCALARS: dict[str, tuple[int, Callable[..., str | None]]] = {
+SCALARS: dict[str, tuple[int, Callable[..., str | float | None]]] = {
     "surrogate_key": (-1, surrogate_key),
     "iso_time": (1, iso_time),
     "duration_text": (1, duration_text),
+    "ln": (1, natural_log),
+    "exp": (1, exponential),
 }
 """SQL name to number of arguments, -1 for any, and function."""
 

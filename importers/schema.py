@@ -268,7 +268,7 @@ CREATE TABLE task_times (
 /* Which Parsl task needs which: those that it depends on, and the inner tasks of a join app. */
 CREATE TABLE task_needs (
     task INTEGER NOT NULL REFERENCES task_times(task),
-    joins INTEGER NOT NULL,        -- 0: it can only start when the other has ended; 1: it is a join app, the other inner
+    joins INTEGER NOT NULL,        -- 0: it can only start when the other has ended; 1: a join app, the other is inner
     needs INTEGER NOT NULL REFERENCES task_times(task),
     PRIMARY KEY (task, joins, needs)
 ) WITHOUT ROWID;

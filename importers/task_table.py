@@ -86,11 +86,13 @@ def _places(states: list[str]) -> _Places | None:
     if not accounts:
         return None
     ends = [_ENDS[state] for state in states if state in _ENDS]
+    # Of a task that never ended, such as one that hangs, the last that is known may be that a worker got it.
+    ended = accounts[-1] if ends else len(states) - 1
     return _Places(
         outcome=ends[-1] if ends else UNFINISHED,
         began=(own or accounts)[0],
-        ended=accounts[-1],
-        layers=_layers(states, accounts[-1]),
+        ended=ended,
+        layers=_layers(states, ended),
     )
 
 

@@ -64,15 +64,17 @@ READABLE = {
                    JOIN span_types ON span_types.id = root_type""",
     "sequences": """SELECT uuid, sequence, sequences.began, sequences.ended FROM sequences
                     JOIN spans ON spans.id = root JOIN variants ON variants.id = variant""",
-    "task_times": """SELECT a.uuid, b.uuid, runs.key, app, executor, tries, outcome, t.began, t.ended, in_submit, in_retry,
-                            in_queue, in_transfer, in_dispatch, in_run, in_return, chain_seconds, c.uuid
+    "task_times": """SELECT a.uuid, b.uuid, runs.key, app, executor, tries, outcome, t.began, t.ended,
+                            in_submit, in_retry, in_queue, in_transfer, in_dispatch, in_run, in_return,
+                            chain_seconds, c.uuid
                      FROM task_times t JOIN spans a ON a.id = task JOIN runs ON runs.id = t.run
                      LEFT JOIN spans b ON b.id = monitoring LEFT JOIN spans c ON c.id = chain_needs""",
     "task_needs": """SELECT a.uuid, joins, b.uuid FROM task_needs
                      JOIN spans a ON a.id = task JOIN spans b ON b.id = needs""",
     "stays": """SELECT a.uuid, b.uuid, c.uuid, slot, stays.began, stays.ended, ended_logged FROM stays
                 JOIN spans a ON a.id = span JOIN spans b ON b.id = worker JOIN spans c ON c.id = task""",
-    "worker_slots": "SELECT uuid, slots, worker_slots.began, worker_slots.ended FROM worker_slots JOIN spans ON spans.id = worker",
+    "worker_slots": """SELECT uuid, slots, worker_slots.began, worker_slots.ended
+                       FROM worker_slots JOIN spans ON spans.id = worker""",
     "steps": """SELECT span_types.name, sequence, steps.* FROM steps
                 JOIN variants ON variants.id = variant JOIN span_types ON span_types.id = root_type""",
     "state_counts": """SELECT span_types.name, runs.key, time, state, spans FROM state_counts

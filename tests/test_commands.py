@@ -25,6 +25,7 @@ from datasette_dnpc.render import shape
 from datasette_dnpc.sql_files import queries
 from importers.cli import main
 from tests.imports import on_a_terminal
+from tests.managers import LOGS, WORK_QUEUE, run_folder
 from tests.runs import DATA
 from tests.synthetic import RUNDIR_TASK, TASK, TRY
 
@@ -99,6 +100,30 @@ async def test_command_datasette_and_sql_agree(answering_db: Path, name: str, pa
     options = [word for key, value in chosen.items() for word in (f"--{command_name(key)}", value)]
     printed = run(command_name(name), "--db", answering_db, "--format", "csv", *options).stdout
     assert list(csv.reader(io.StringIO(printed))) == list(csv.reader(io.StringIO(table.text)))
+
+
+DEFAULTS = {"duration_type", "kept_root_type", "state_run"}
+"""Views by which queries choose a type where none is asked for."""
+
+
+@pytest.fixture(scope="session")
+def mixed_db(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of Parsl with monitoring, one without, and the log of a Work Queue manager of which no other log tells."""
+    folder = tmp_path_factory.mktemp("mixed")
+    shutil.copy(run_folder(WORK_QUEUE, whole=False) / LOGS[WORK_QUEUE], folder / "transaction_log")
+    for path in (DATA / "htex-chicago", DATA / "two-htex", folder / "transaction_log"):
+        assert run("import", path, "--db", folder / "dnpc.sqlite3", "--quiet", "--jobs", "1").exit_code == 0
+    return folder / "dnpc.sqlite3"
+
+
+@pytest.mark.parametrize("name", [name for name, query in queries().items() if DEFAULTS & set(query.needs)])
+def test_every_run_is_answered_though_others_have_other_types(mixed_db: Path, name: str) -> None:
+    with closing(sqlite3.connect(mixed_db)) as conn:
+        runs = [key for (key,) in conn.execute("SELECT key FROM runs")]
+    assert len(runs) == 3
+    for key in runs:
+        rows = answers.rows(mixed_db, name, run=key)
+        assert rows and {row["run"] for row in rows if "run" in row} <= {key}
 
 
 @every_query

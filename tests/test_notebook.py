@@ -22,10 +22,14 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Return the notebook with its outputs, from a database of the sample runs."""
     folder = tmp_path_factory.mktemp("notebook")
     dnpc("import", DATA / "runinfo", "--db", folder / "dnpc.sqlite3")
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook = kept()
     place = {"metadata": {"path": str(folder)}}
     NotebookClient(notebook, timeout=300, kernel_name="python3", resources=place).execute()
     return notebook
+
+
+def kept() -> Any:
+    return nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
 
 
 def code(notebook: Any) -> list[Any]:
@@ -55,4 +59,4 @@ def test_tables_are_those_of_the_commands(done: Any, tmp_path: Path) -> None:
 
 
 def test_it_is_kept_without_outputs() -> None:
-    assert [cell.outputs for cell in code(nbformat.read(NOTEBOOK, as_version=4)) if cell.outputs] == []
+    assert [cell.outputs for cell in code(kept()) if cell.outputs] == []

@@ -59,6 +59,15 @@ def test_timeline_draws_each_span_from_begin_to_end(ax: Axes) -> None:
     assert note in texts(ax) and "1 where ended is infinite" in texts(ax)
 
 
+def test_first_of_many_rows_say_of_how_many(ax: Axes) -> None:
+    rows: list[dict[str, object]] = [
+        {"label": "a", "duration": 3.0, "of_rows": 1234},
+        {"label": "b", "duration": None, "of_rows": 1234},
+    ]
+    plots.ranking(rows, ax=ax)
+    assert "1 of 1,234 rows; left out 1 where duration is NULL" in texts(ax)
+
+
 def test_timeline_of_durations_counts_from_the_first(ax: Axes) -> None:
     plots.timeline([{"began": 1.8e9, "duration": 2.0}, {"began": 1.8e9 + 1, "duration": 0}], ax=ax)
     assert segments(ax) == [[[0, 0], [2, 0]], [[1, 1], [1, 1]]]

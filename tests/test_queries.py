@@ -106,6 +106,24 @@ def test_chart_names_columns(name: str) -> None:
         assert names <= set(query.columns)
 
 
+LIMIT = re.compile(r"\nlimit (\d+)$")
+"""At the end of a query: the most rows that it answers with, whatever is asked for."""
+
+
+@pytest.mark.parametrize("name", [name for name, query in queries().items() if LIMIT.search(query.sql.rstrip())])
+def test_query_says_where_it_ends(conn: sqlite3.Connection, name: str) -> None:
+    """No row is left out in silence: the header names the limit, and a column counts what there is."""
+    query = queries()[name]
+    sql = query.sql.rstrip()
+    found = LIMIT.search(sql)
+    assert found and re.search(rf"\b{found[1]}\b", " ".join([query.description, *query.columns.values()]))
+    if "of_rows" in query.columns:
+        empty = dict.fromkeys(query.params, "")
+        total = len(conn.execute(LIMIT.sub("", sql), empty).fetchall())
+        cut = conn.execute(LIMIT.sub("\nlimit 1", sql), empty).fetchall()
+        assert [row["of_rows"] for row in cut] == [total] * min(total, 1)
+
+
 def test_no_query_hides_a_table_or_view(conn: sqlite3.Connection) -> None:
     """Datasette serves both at /database/name."""
     names = {row["name"] for row in conn.execute("SELECT name FROM sqlite_master")}

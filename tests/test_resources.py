@@ -62,7 +62,7 @@ def test_tries_have_what_monitoring_sampled(databases: dict[str, Path]) -> None:
     expected = samples(CHICAGO)
     rows = queries.rows(databases["htex-chicago"], "tasks_by_resources", rows=900)
     assert {row["key"] for row in rows} == {f"{task}/{number}" for task, number in expected}
-    assert len(rows) == rows[0]["of_tasks"] and {row["span_type"] for row in rows} == {"parsl.monitoring.try"}
+    assert len(rows) == rows[0]["of_rows"] and {row["span_type"] for row in rows} == {"parsl.monitoring.try"}
     measured = 0
     for row in rows:
         task, number = map(int, row["key"].split("/"))

@@ -537,6 +537,11 @@ def test_rows_left_out_and_samples_are_said() -> None:
     assert "0 of 3 roots without done" in note_of(ax)
     changes = [{"time": 1, "state": "a", "change": 2, "of_moments": 9}]
     assert note_of(plots.states(changes, ax=Figure().add_subplot())) == "1 rows, at 1 of 9 moments"
+    evened = [{**changes[0], "of_moments": None}]
+    assert note_of(plots.states(evened, ax=Figure().add_subplot())) == "1 rows, at 1 even times"
+    steps = [{"step": "a", "mean": 1.0, "cumulative": 1.0, "roots": 2000, "of_roots": 77000}]
+    wanted = "1 rows, means over a sample of 2,000 of 77,000 roots"
+    assert note_of(plots.steps(steps, ax=Figure().add_subplot())) == wanted
 
 
 def test_options_are_read_from_texts() -> None:
@@ -660,7 +665,7 @@ def test_steps_and_examples_of_a_sample(sample_db: Path, chosen: tuple[str, str]
     assert [row["mean"] for row in steps][1:] == pytest.approx(np.diff(times, axis=1).mean(axis=0).tolist(), abs=1e-9)
     examples = with_limit("sequence_examples", "-1, 10000", "-1, 3", run=chosen[1], position="3")(sample_db)
     assert {row["uuid"] for row in examples} == set(few)
-    assert {row["of_roots"] for row in examples} == {3}
+    assert {row["of_rows"] for row in examples} == {3}
 
 
 def with_limit(name: str, old: str, new: str, **params: str) -> Callable[[Path], Rows]:
@@ -692,7 +697,7 @@ def test_examples_are_the_slowest_in_a_step(synthetic_db: Path) -> None:
         slowest = sorted(took.values(), reverse=True)[:12]
         assert [row["duration"] for row in rows] == pytest.approx(slowest, abs=1e-9)
         assert [took[row["uuid"]] for row in rows] == pytest.approx(slowest, abs=1e-9)
-        assert {row["of_roots"] for row in rows} == {len(members)}
+        assert {row["of_rows"] for row in rows} == {len(members)}
         for row in rows:
             began = times[row["uuid"]][3 if position else 0]
             assert row["since_run_began"] == pytest.approx(began - run_began(synthetic_db, "run-a"), abs=1e-5)

@@ -204,6 +204,33 @@ def test_transfer_and_run_are_those_of_the_log_of_work_queue(databases: dict[str
     assert checked > 5
 
 
+def test_unfinished_tasks_last_to_what_any_layer_tells_of_them(databases: dict[str, Path]) -> None:
+    """As of a task that hangs on a worker: the workflow has nothing more of it than the launch."""
+    [log] = (DATA / "htex-crash").rglob("parsl.log")
+    run = read_run(log.parent)
+    tasks = {(launch.executor, launch.executor_task): launch.task for launch in run.launches}
+    latest = {launch.task: launch.time for launch in run.launches}
+    on_worker: dict[int, float] = {}
+    for event in run.htex:
+        task = tasks.get((event.executor, event.executor_task))
+        if task is not None:
+            latest[task] = max(latest[task], event.time)
+            if event.event == "received":
+                on_worker[task] = max(event.time, on_worker.get(task, 0))
+    rows = [
+        row for row in select(databases["htex-crash"], "SELECT * FROM task_layer") if row["outcome"] == "unfinished"
+    ]
+    ran = 0
+    for row in rows:
+        task = int(row["key"])
+        assert row["ended"] >= latest[task] - 1e-6
+        assert sum(row[layer] for layer in LAYERS) == pytest.approx(row["duration"], abs=1e-9)
+        if task in on_worker:
+            assert row["ended"] - row["in_return"] - row["in_run"] == pytest.approx(on_worker[task], abs=1e-6)
+            ran += row["in_run"] > 0
+    assert rows and ran
+
+
 @every_sample
 def test_memoized_and_dependency_failed_tasks_were_never_launched(databases: dict[str, Path], name: str) -> None:
     for row in select(databases[name], "SELECT * FROM task_layer"):
@@ -268,9 +295,9 @@ def test_every_app_and_executor_can_be_asked_for(databases: dict[str, Path], nam
                 assert answer["app"] == row["app"]
                 if "executor" in answer and row["executor"] is not None:
                     assert answer["executor"] == row["executor"]
-    total = queries.rows(databases[name], "tasks", rows=1)[0]["of_tasks"]
+    total = queries.rows(databases[name], "tasks", rows=1)[0]["of_rows"]
     apps = {row["app"] for row in of_tasks}
-    assert total == sum(queries.rows(databases[name], "tasks", rows=1, app=app)[0]["of_tasks"] for app in apps)
+    assert total == sum(queries.rows(databases[name], "tasks", rows=1, app=app)[0]["of_rows"] for app in apps)
 
 
 def test_tasks_stand_slowest_first(databases: dict[str, Path]) -> None:
@@ -278,7 +305,7 @@ def test_tasks_stand_slowest_first(databases: dict[str, Path]) -> None:
     durations = [row["duration"] for row in rows]
     assert durations == sorted(durations, reverse=True)
     few = queries.rows(databases["runinfo"], "tasks", rows=3)
-    assert few == rows[:3] and few[0]["of_tasks"] == len(rows)
+    assert few == rows[:3] and few[0]["of_rows"] == len(rows)
     failed = queries.rows(databases["runinfo"], "tasks", outcome="dependency failed")
     assert failed == [] or {row["outcome"] for row in failed} == {"dependency failed"}
 
@@ -472,7 +499,7 @@ def test_long_chains_and_wide_graphs() -> None:
             expected.append(task.seconds + max((expected[other] for other in task.depends), default=0))
         assert queries.rows(conn, "longest_chain", run="run2")[-1]["total"] == max(expected)
         [first] = queries.rows(conn, "dependencies", run="run2", rows=1)
-        assert first["of_dependencies"] == sum(len(task.depends) for task in wide)
+        assert first["of_rows"] == sum(len(task.depends) for task in wide)
 
 
 def test_tasks_that_need_each_other_have_no_chain() -> None:

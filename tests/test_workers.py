@@ -333,7 +333,7 @@ def test_layers_of_all_gaps_and_busy_make_slots_times_lifetime(databases: dict[s
     assert sum(row["slot_seconds"] for row in rows if row["layer"] == "busy") == pytest.approx(busy)
     for executor in executors:
         own = queries.rows(databases[name], "gap_layers", executor=executor)
-        assert own == [row for row in rows if row["executor"] == executor]
+        assert own == [row | {"of_rows": len(own)} for row in rows if row["executor"] == executor]
         of_one = [row for row in lifetimes if row["executor"] == executor]
         assert sum(x["slot_seconds"] for x in own) == pytest.approx(sum(x["slots"] * x["duration"] for x in of_one))
         assert sum(x["share"] for x in own) == pytest.approx(100, abs=0.01)
@@ -349,6 +349,7 @@ def test_longest_gaps_are_those_of_the_logs(databases: dict[str, Path], name: st
         gaps += [b[0] - a[1] for a, b in pairwise(sorted(intervals)) if b[0] > a[1]]
     rows = queries.rows(databases[name], "worker_gaps", rows=900)
     assert [row["duration"] for row in rows] == pytest.approx(sorted(gaps, reverse=True)[:900])
+    assert {row["of_rows"] for row in rows} == {len(gaps)}
     for row in rows:
         split = json.loads(row["seconds_by_layer"])
         assert sum(split.values()) == pytest.approx(row["duration"], abs=1e-5)
@@ -358,7 +359,7 @@ def test_longest_gaps_are_those_of_the_logs(databases: dict[str, Path], name: st
     sql = "SELECT key FROM worker_slot_interval JOIN spans ON spans.id = span WHERE app = :app"
     keys = {row["key"] for row in select(databases[name], sql, app=app)}
     assert of_app and of_app == [
-        row | {"label": found["label"]}
+        row | {"label": found["label"], "of_rows": len(of_app)}
         for row, found in zip([row for row in rows if row["task_after"] in keys], of_app, strict=True)
     ]
 
@@ -673,6 +674,12 @@ def test_labels_beyond_the_first_are_one_area(ax: Axes) -> None:
     assert legend is not None and "busy: 3 others" in [text.get_text().strip() for text in legend.get_texts()]
 
 
+def test_labels_without_a_row_are_said(ax: Axes) -> None:
+    rows = [{"label": "a", "since_run_began": 0.0, "seconds": 1.0, "slots": 1.0, "busy": 0.5, "of_labels": 901}]
+    plots.utilisation(rows, ax=ax)
+    assert "1 rows, 1 of 901 labels; 50 % busy" in " ".join(text.get_text() for text in ax.texts)
+
+
 def test_blocks_agree_with_command_and_plot(databases: dict[str, Path], ax: Axes) -> None:
     database = databases["two-htex"]
     rows = queries.rows(database, "blocks")
@@ -681,7 +688,7 @@ def test_blocks_agree_with_command_and_plot(databases: dict[str, Path], ax: Axes
     expected = [(n, r["since_run_began"], r["since_run_began"] + r["duration"]) for n, r in enumerate(rows)]
     assert np.array(boxes(ax)) == pytest.approx(np.array(expected))
     [one] = queries.rows(database, "blocks", executor="gpu")
-    assert one == next(row for row in rows if row["executor"] == "gpu")
+    assert one == next(row | {"of_rows": 1} for row in rows if row["executor"] == "gpu")
 
 
 @pytest.mark.parametrize("name", ["workers", "gap_layers", "worker_gaps"])

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from datasette_dnpc.plots.drawing import axes, draw_by_group, line_width, name_places, since_first
 from datasette_dnpc.plots.labels import colours, note, printable
-from datasette_dnpc.plots.rows import Numbers, Source, numbers, sample_note, table
+from datasette_dnpc.plots.rows import Numbers, Source, numbers, said_total, sample_note, table
 from datasette_dnpc.queries import Table
 
 MOST_LINES = 5000
@@ -108,7 +108,7 @@ def waterfall(
     ax.use_sticky_edges = False
     ax.margins(x=0.01)
     ax.set_xlabel("seconds since the first event of the root or of what is below it")
-    total = rows.column("of_spans")[0] if rows.has("of_spans") and rows.rows else 0
+    total = said_total(rows, "of_spans") or 0
     more = " or more" if total >= MOST_IN_TREE else ""
     note(ax, drawn.note + (f", the first of {total:,}{more} spans" if total > len(rows.rows) else ""))
     return ax
@@ -144,7 +144,8 @@ def steps(
 ) -> Axes:
     """Draw the steps of a sequence one below the other, each beginning where the one before ends.
 
-    Columns: ``step`` (a text), ``mean`` and ``cumulative`` in seconds; a bar is a mean.
+    Columns: ``step`` (a text), ``mean`` and ``cumulative`` in seconds; a bar is a mean. Optionally ``roots`` and
+    ``of_roots``, over how many roots the means are, and how many there are.
     """
     rows, ax = table(data, sql, params), axes(ax)
     drawn = numbers(rows, "mean", "cumulative")
@@ -156,7 +157,8 @@ def steps(
     ax.set_yticks(places, labels, parse_math=False)
     ax.invert_yaxis()
     ax.set_xlabel("mean seconds since the first event; each bar ends at its event")
-    note(ax, drawn.note)
+    roots, total = said_total(rows, "roots") or 0, said_total(rows, "of_roots") or 0
+    note(ax, drawn.note + (f", means over a sample of {roots:,} of {total:,} roots" if total > roots else ""))
     return ax
 
 

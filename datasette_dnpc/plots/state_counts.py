@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from datasette_dnpc.plots.rows import Floats, Numbers, Source, numbers, table
+from datasette_dnpc.plots.rows import Floats, Numbers, Source, numbers, said_total, table
 from datasette_dnpc.queries import Table
 
 Integers: TypeAlias = npt.NDArray[np.intp]
@@ -250,16 +250,21 @@ def _codes(values: Sequence[Hashable], names: Iterable[Hashable]) -> Integers:
 
 
 def _moments_note(rows: Table, times: Floats) -> str:
-    """Return what a note says of changes that are added up from some moments to the next (``of_moments``)."""
-    total = rows.column("of_moments")[0] if rows.has("of_moments") and rows.rows else None
+    """Return what a note says of changes that are added up from some moments to the next.
+
+    ``of_moments`` is how many moments there are, NULL where nobody counted them: the times are then even ones.
+    """
+    total = said_total(rows, "of_moments")
     shown = len(np.unique(times))
-    return f", at {shown:,} of {total:,} moments" if isinstance(total, int) and total > shown else ""
+    if total is None:
+        return f", at {shown:,} even times" if rows.has("of_moments") else ""
+    return f", at {shown:,} of {total:,} moments" if total > shown else ""
 
 
 def _sample(rows: Table, roots: int) -> str:
     """Return what a note says of roots that are a sample of more."""
-    total = rows.column("of_roots")[0] if rows.has("of_roots") and rows.rows else None
-    return f", a sample of {roots:,} of {total:,} roots" if isinstance(total, int) and total > roots else ""
+    total = said_total(rows, "of_roots") or 0
+    return f", a sample of {roots:,} of {total:,} roots" if total > roots else ""
 
 
 _SHAPES: tuple[tuple[str, tuple[str, ...]], ...] = (

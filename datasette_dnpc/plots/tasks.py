@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from datasette_dnpc.plots.drawing import axes
 from datasette_dnpc.plots.labels import colours, legend, note, printable
-from datasette_dnpc.plots.rows import Source, numbers, table
+from datasette_dnpc.plots.rows import Source, numbers, said_total, table
 
 MOST_BARS = 40
 """Bars whose names can be read below each other."""
@@ -111,6 +111,6 @@ def chain(
         ax.set_ylabel("position in the chain")
     ax.invert_yaxis()
     ax.set_xlabel("seconds along the chain")
-    count = rows.column("of_tasks")[0] if rows.has("of_tasks") and rows.rows else len(rows.rows)
+    count = said_total(rows, "of_tasks") or 0
     note(ax, drawn.note + (f", the last of a chain of {count:,} tasks" if count > len(rows.rows) else ""))
     return ax

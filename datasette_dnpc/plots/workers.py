@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from datasette_dnpc.plots.drawing import axes, draw_by_group, since_first
 from datasette_dnpc.plots.labels import colours, legend, note, printable
-from datasette_dnpc.plots.rows import Floats, Numbers, Source, numbers, table
+from datasette_dnpc.plots.rows import Floats, Numbers, Source, numbers, said_total, table
 from datasette_dnpc.queries import Table
 
 MOST_NAMED = 40
@@ -105,8 +105,9 @@ def _merged_note(rows: Table, drawn: Numbers, lanes: int) -> str:
         merged = sum(counts[index] > 1 for index in drawn.kept)
         text += f", {stays:,} of {rows.column('of_stays')[0]:,} stays of tasks"
         text += f"; {merged:,} rows are several, the fainter the less busy" if merged else ""
-    if rows.has("of_lanes") and drawn.kept and rows.column("of_lanes")[0] > lanes:
-        text += f"; {lanes:,} of {rows.column('of_lanes')[0]:,} lanes"
+    total = said_total(rows, "of_lanes") or 0
+    if drawn.kept and total > lanes:
+        text += f"; {lanes:,} of {total:,} lanes"
     return text
 
 
@@ -120,7 +121,8 @@ def utilisation(
     """Draw how many slots are busy over time, one stacked area a label, and how many there are, as a line of steps.
 
     Columns: ``since_run_began`` and ``seconds``, beginning and length of a part of the time; ``slots`` and ``busy``,
-    means over that part; optionally ``label``. All labels have the same parts.
+    means over that part; optionally ``label``, and ``of_labels``, how many there are, shown or not. All labels have the
+    same parts.
     """
     rows, ax = table(data, sql, params), axes(ax)
     drawn = numbers(rows, "since_run_began", "seconds", "slots", "busy")
@@ -151,8 +153,15 @@ def utilisation(
     ax.set_ylim(bottom=0)
     ax.set_xlabel("seconds since the run began")
     ax.set_ylabel("slots of workers")
-    note(ax, drawn.note + _busy_note(drawn.values))
+    note(ax, drawn.note + _labels_note(rows) + _busy_note(drawn.values))
     return ax
+
+
+def _labels_note(rows: Table) -> str:
+    """Say how many labels the rows are of, where there are more."""
+    total = said_total(rows, "of_labels") or 0
+    shown = len(set(rows.column("label"))) if rows.has("label") else 0
+    return f", {shown:,} of {total:,} labels" if total > shown else ""
 
 
 def _busy_note(values: Floats) -> str:

@@ -24,6 +24,7 @@
 @column utilisation busy part of its slots' time, 0 to 1; NULL if no slot is known
 @column unused_before seconds until its first task
 @column unused_after seconds after its last task
+@column of_rows number of such rows, shown or not: 900 are
 @chart mark=bar x_column=utilisation x_type=quantitative y_column=lane y_type=nominal
 */
 select
@@ -45,7 +46,8 @@ select
     block_lifetime.idle_slot_seconds,
     block_lifetime.utilisation,
     block_lifetime.unused_before,
-    block_lifetime.unused_after
+    block_lifetime.unused_after,
+    count(*) over () as of_rows
 from block_lifetime
 left join runs on runs.id = block_lifetime.run
 left join run_began on run_began.run = block_lifetime.run

@@ -23,6 +23,7 @@
 @column megabytes_sent of 2**20 bytes, sum
 @column megabytes_saved hits by the file's size; NULL if not known
 @column seconds of its transfers, sum
+@column of_rows number of such rows, shown or not: 900 are
 @chart mark=bar x_column=uses x_type=quantitative y_column=label y_type=ordinal
 */
 with moved as (
@@ -127,7 +128,8 @@ select
     joined.put_into_cache,
     joined.megabytes_sent,
     joined.hits * joined.size as megabytes_saved,
-    joined.seconds
+    joined.seconds,
+    count(*) over () as of_rows
 from joined
 left join runs on runs.id = joined.run
 left join spans as workers on workers.id = joined.worker

@@ -1,7 +1,8 @@
 /*
 @title CloudWatch records
-@description What the service logged in CloudWatch, in order of time: of one task all, else the first 500 that hold the
-    text, or without a text those of the first tasks by id. A record that several files hold comes once.
+@description What the service logged in CloudWatch, in order of time, 500 records at most: those of one task, else the
+    first that hold the text, or without a text those of the first tasks by id. A record that several files hold comes
+    once.
 @param task id of a task, which is the key of its span; empty: all
 @param text a part of the logger's name or of the message; empty: any
 @column time when it was logged, UTC

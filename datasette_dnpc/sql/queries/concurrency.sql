@@ -3,14 +3,15 @@
 @description How many spans of a type are open over the time of a run: exactly, step by step, where there are no more
     steps than rows asked for; else the mean and the most in each of that many equal parts of the time. A span that
     lasts no time is never open.
-@param span_type a span type; empty: the first root type, or other type, whose spans have durations
+@param span_type a span type; empty: the first root type, or other type, whose spans have durations, of those
+    that the run has
 @param start_event an event type, the first of which opens a span; empty: its first event, of whatever type
 @param end_event an event type, the last of which closes a span; empty: its last event, of whatever type
 @param run key or name of a run; empty: the run with most spans of the type
 @param app name of an app, or category; empty: all spans, of an app or not
 @param executor label of an executor; empty: all spans, of an executor or not
 @param rows most rows to return; empty: 900
-@needs default_span_type run_began span_app span_event_time
+@needs duration_type run_began span_app span_event_time
 @column span_type span type
 @column start_event event type, NULL if it is the first event of each span
 @column end_event event type, NULL if it is the last event of each span
@@ -28,11 +29,14 @@
 @column without spans of the type that are not: without both events, or lasting no time, or ending before they begin
 @chart mark=line x_column=since_run_began x_type=quantitative y_column=mean_open y_type=quantitative
 */
-with recursive wanted as materialized (
+with recursive
+-- part shown_span_type
+,
+wanted as materialized (
     select spans.type, span_types.name as span_type, spans.run
     from span_types
     cross join spans on spans.type = span_types.id
-    where span_types.name = coalesce(nullif(:span_type, ''), (select type from default_span_type))
+    where span_types.name = (select type from shown_span_type)
         and (coalesce(:run, '') = '' or spans.run in (select id from runs where :run in (key, name)))
     group by spans.run
     order by count(*) desc, spans.run

@@ -20,7 +20,7 @@
 @column went_on_iso when the other was launched, ISO 8601 UTC; or ended, if it never was, or is a join app
 @column slack seconds between these two
 @column gate 1 if the one needed was the last to end of all that the task waits for in this way, else 0
-@column of_dependencies number of such dependencies, shown or not
+@column of_rows number of such dependencies, shown or not
 @chart mark=bar x_column=slack x_type=quantitative y_column=label y_type=ordinal color_column=app
 */
 with waits as (
@@ -42,7 +42,7 @@ with waits as (
         and (coalesce(:executor, '') = '' or waiting.executor = :executor)
 ),
 chosen as (
-    select *, went_on - needs_ended as slack, count(*) over () as of_dependencies
+    select *, went_on - needs_ended as slack, count(*) over () as of_rows
     from waits
     order by gate desc, went_on - needs_ended desc, run, task, needs
     limit min(max(cast(coalesce(nullif(:rows, ''), 300) as integer), 1), 900)
@@ -59,7 +59,7 @@ select
     iso_time(chosen.went_on) as went_on_iso,
     chosen.slack,
     coalesce(chosen.gate, 0) as gate,
-    chosen.of_dependencies
+    chosen.of_rows
 from chosen
 join task_account as waiting on waiting.task = chosen.task
 join task_account as needed on needed.task = chosen.needs

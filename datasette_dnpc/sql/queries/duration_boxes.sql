@@ -3,12 +3,13 @@
 @description How long the spans of a type take, from first to last event, for each way to end: the type of the last
     event; or by what else is asked for. Of the groups, the 40 with most spans. Spans with only one event, or none,
     have no duration and are left out.
-@param span_type a span type; empty: the first root type, or other type, whose spans have durations
+@param span_type a span type; empty: by ending, the type whose spans end in most different ways, of the first 300 of each;
+    else the first root type, or other type, whose spans have durations
 @param by what to group by: ending, app, executor, host, worker, block or run; empty, or anything else: ending
 @param run key or name of a run; empty: all runs
 @param app name of an app, or category; empty: all spans, of an app or not
 @param executor label of an executor; empty: all spans, of an executor or not
-@needs default_span_type span_app
+@needs duration_type span_app
 @column span_type span type
 @column grouped_by what the groups are
 @column group text of the group; 'several' where a span has more than one, such as a task that was tried on two
@@ -27,9 +28,39 @@
 @column of_spans number of spans that have a duration, in all groups
 @chart mark=bar x_column=p50 x_type=quantitative y_column=label y_type=ordinal
 */
-with recursive asked as materialized (
+with recursive
+-- part shown_span_type
+,
+asked as materialized (
     select
-        coalesce(nullif(:span_type, ''), (select type from default_span_type)) as span_type,
+        coalesce(
+            nullif(:span_type, ''),
+            iif(
+                :by in ('app', 'executor', 'host', 'worker', 'block', 'run'),
+                null,
+                (
+                    select span_types.name
+                    from span_types
+                    cross join spans on spans.id in (
+                        select id
+                        from spans as some
+                        where some.type = span_types.id
+                            and some.ended > some.began
+                            and (
+                                coalesce(:run, '') = ''
+                                or some.run in (select id from runs where :run in (key, name))
+                            )
+                        limit 300
+                    )
+                    cross join events on events.span = spans.id and events.time = spans.ended
+                    group by span_types.id
+                    having count(distinct events.type) > 1
+                    order by count(distinct events.type) desc, span_types.name
+                    limit 1
+                )
+            ),
+            (select type from shown_span_type)
+        ) as span_type,
         iif(:by in ('app', 'executor', 'host', 'worker', 'block', 'run'), :by, 'ending') as by
 ),
 chosen as materialized (

@@ -4,14 +4,15 @@
     end event that are asked for. Bins are even up to the 99th percentile; the slowest per cent is one last bin, so that
     it does not flatten the others. Left out are spans without these events, and those all of whose events are at one
     time, unless the two events are named.
-@param span_type a span type; empty: the first root type, or other type, whose spans have durations
+@param span_type a span type; empty: the first root type, or other type, whose spans have durations, of those
+    that the run has
 @param start_event an event type; empty: the first event of each span, of whatever type
 @param end_event an event type; empty: the last event of each span, of whatever type
 @param run key or name of a run; empty: all runs
 @param app name of an app, or category; empty: all spans, of an app or not
 @param executor label of an executor; empty: all spans, of an executor or not
 @param bins number of even bins, 2 to 500; empty: 40
-@needs default_span_type span_app span_event_time
+@needs duration_type span_app span_event_time
 @column span_type span type
 @column start_event event type, NULL if it is the first event of each span
 @column end_event event type, NULL if it is the last event of each span
@@ -25,7 +26,10 @@
 @column of_spans number of spans in all bins
 @chart mark=bar x_column=from_seconds x_type=quantitative y_column=spans y_type=quantitative
 */
-with recursive timed as (
+with recursive
+-- part shown_span_type
+,
+timed as (
     select
         spans.began,
         spans.ended,
@@ -42,7 +46,7 @@ with recursive timed as (
     from spans
     where spans.type = (
             select id from span_types
-            where name = coalesce(nullif(:span_type, ''), (select type from default_span_type))
+            where name = (select type from shown_span_type)
         )
         and (coalesce(:run, '') = '' or spans.run in (select id from runs where :run in (key, name)))
         and (
@@ -85,7 +89,7 @@ counted as (
     group by 1
 )
 select
-    coalesce(nullif(:span_type, ''), (select type from default_span_type)) as span_type,
+    (select type from shown_span_type) as span_type,
     nullif(:start_event, '') as start_event,
     nullif(:end_event, '') as end_event,
     low + (high - low) * bin.number / bins as from_seconds,

@@ -18,6 +18,7 @@
 @column p99 seconds, 99th percentile
 @column max seconds
 @column total seconds, over all these spans
+@column of_rows number of such rows, shown or not: 900 are
 @chart mark=bar x_column=p95 x_type=quantitative y_column=label y_type=ordinal
 */
 with grouped as materialized (
@@ -58,7 +59,8 @@ select
     json_extract(measured.percentiles, '$[1]') as p95,
     json_extract(measured.percentiles, '$[2]') as p99,
     measured.max,
-    measured.total
+    measured.total,
+    count(*) over () as of_rows
 from measured
 join span_types on span_types.id = measured.type
 order by span_types.name, measured."group"

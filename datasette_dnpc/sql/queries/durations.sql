@@ -9,7 +9,7 @@
 @param app name of an app, or category; empty: all spans, of an app or not
 @param executor label of an executor; empty: all spans, of an executor or not
 @param rows most rows to return; empty: 900
-@needs default_span_type run_began span_app span_event_time
+@needs duration_type run_began span_app span_event_time
 @column span_type span type
 @column start_event event type
 @column end_event event type
@@ -25,12 +25,15 @@
 @chart mark=circle x_column=since_run_began x_type=quantitative y_column=duration y_type=quantitative
     color_column=run_name
 */
-with wanted as materialized (
+with
+-- part shown_span_type
+,
+wanted as materialized (
     select spans.id, spans.uuid, spans.began, spans.ended
     from spans
     where spans.type = (
             select id from span_types
-            where name = coalesce(nullif(:span_type, ''), (select type from default_span_type))
+            where name = (select type from shown_span_type)
         )
         and spans.began is not null
         and (coalesce(:run, '') = '' or spans.run in (select id from runs where :run in (key, name)))
@@ -92,7 +95,7 @@ measured as materialized (
     from sample
 )
 select
-    coalesce(nullif(:span_type, ''), (select type from default_span_type)) as span_type,
+    (select type from shown_span_type) as span_type,
     chosen.start_event,
     chosen.end_event,
     runs.key as run,

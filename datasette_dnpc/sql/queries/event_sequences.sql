@@ -1,11 +1,11 @@
 /*
 @title Event sequences
 @description The distinct sequences of events that spans of a root type go through, with all below them. Common ones first.
-@param root_type a root type; empty: the one whose sequences hold most events
+@param root_type a root type; empty: the one whose sequences hold most events, of those that the run has
 @param run key or name of a run; empty: all runs
 @param app name of an app; empty: all
 @param executor label of an executor; empty: all
-@needs default_type span_app
+@needs kept_root_type span_app
 @column root_type span type of the roots
 @column variant id of the sequence in this database, for the query event_steps
 @column label rank and variant, in an order that sorts as text
@@ -18,10 +18,13 @@
 @column steps span_type/event_type of each event, in order of time
 @chart mark=bar x_column=spans x_type=quantitative y_column=label y_type=ordinal
 */
-with wanted as (
+with
+-- part shown_root_type
+,
+wanted as (
     select id
     from span_types
-    where name = coalesce(nullif(:root_type, ''), (select type from default_type))
+    where name = (select type from shown_root_type)
 ),
 counted as (
     select

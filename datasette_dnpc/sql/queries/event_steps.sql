@@ -2,13 +2,14 @@
 @title Steps of an event sequence
 @description How long each step of one variant takes, over its roots: from the event before to this one. Figures over all
     roots are kept. Those of a run, an app or an executor are computed now: over 2000 roots where there are more, a
-    random sample, always the same.
-@param root_type a root type; empty: the one whose sequences hold most events
-@param variant id of a variant, from event_sequences; empty: the most common one of the root type, run, app and executor
+    random sample, always the same. Of a longer sequence the first 900 steps.
+@param root_type a root type; empty: the one whose sequences hold most events, of those that the run has
+@param variant id of a variant, from event_sequences; empty: that of the root type, run, app and executor whose
+    roots have most events together
 @param run key or name of a run; empty: all runs
 @param app name of an app; empty: all
 @param executor label of an executor; empty: all
-@needs default_type root_event span_app
+@needs kept_root_type root_event span_app
 @column root_type span type of the roots
 @column variant id of the variant in this database
 @column position 0 for the first event, whose step is 0 seconds
@@ -25,20 +26,15 @@
 @column of_roots roots there are
 @chart mark=bar x_column=mean x_type=quantitative y_column=step y_type=ordinal
 */
-with asked as materialized (
+with
+-- part shown_root_type
+,
+asked as materialized (
     select coalesce(:run, '') || coalesce(:app, '') || coalesce(:executor, '') <> '' as filtered
 ),
--- Of each variant that may be meant, the roots that are asked for; of the others only how many there are is known.
-fitting as materialized (
-    select variants.id, span_types.name as root_type, variants.spans
-    from variants
-    join span_types on span_types.id = variants.root_type
-    where iif(
-        nullif(:variant, '') is null,
-        span_types.name = coalesce(nullif(:root_type, ''), (select type from default_type)),
-        variants.id = cast(:variant as integer) and coalesce(:root_type, '') in ('', span_types.name)
-    )
-),
+-- part fitting_variants
+,
+-- Where only some roots are asked for, these; else only how many there are is known.
 roots as materialized (
     select sequences.variant, sequences.root, spans.uuid
     from asked
@@ -65,7 +61,8 @@ wanted as materialized (
     join fitting
     left join (select variant, count(*) as roots from roots group by variant) as counted on counted.variant = fitting.id
     where counted.roots is not null or not asked.filtered
-    order by coalesce(counted.roots, fitting.spans) desc, fitting.id
+    -- That with most events tells most: tasks of which only one event is known may be the most common.
+    order by coalesce(counted.roots, fitting.spans) * fitting.events desc, fitting.id
     limit 1
 ),
 sampled as materialized (

@@ -19,6 +19,7 @@
 @column mean_seconds the same, mean
 @column core_seconds core-time lost: seconds on a worker times cores, sum
 @column example key of the task of one of them
+@column of_rows number of such rows, shown or not: 900 are
 @chart mark=bar x_column=tries x_type=quantitative y_column=app y_type=ordinal color_column=state
 */
 with counted as (
@@ -43,7 +44,8 @@ select
     sum(task_try.ended - task_try.began) as seconds,
     avg(task_try.ended - task_try.began) as mean_seconds,
     total(task_try.run_seconds * task_try.cores) as core_seconds,
-    min(task_try.task_key) as example
+    min(task_try.task_key) as example,
+    count(*) over () as of_rows
 from lost
 cross join task_try on task_try.span = lost.span
 group by task_try.app, task_try.executor, task_try.state, task_try.cause

@@ -6,8 +6,10 @@
 @param run key or name of a run; empty: all runs
 @param app name of an app, or category; empty: all spans, of an app or not
 @param executor label of an executor; empty: all spans, of an executor or not
+@param from_seconds seconds from the first event of the run: spans that end from then on; empty: all
+@param to_seconds seconds from the first event of the run: spans that begin until then; empty: all
 @param rows number of spans, at most 900; empty: 500
-@needs default_span_type run_began span_app
+@needs duration_type run_began span_app
 @column span_type span type
 @column run key of the run, NULL if none
 @column run_name name of the run, or its key
@@ -21,14 +23,22 @@
 @column ended time of its last event, seconds since 1970 UTC
 @column since_run_began seconds from the first event of the run to that of the span
 @column duration seconds from first to last event
-@column of_spans number of spans that have an event, shown or not
+@column of_spans number of such spans, shown or not
 @chart mark=circle x_column=since_run_began x_type=quantitative y_column=duration y_type=quantitative
     color_column=ending
 */
-with chosen as materialized (
+with
+-- part shown_span_type
+,
+chosen as materialized (
     select id, name
     from span_types
-    where name = coalesce(nullif(:span_type, ''), (select type from default_span_type))
+    where name = (select type from shown_span_type)
+),
+zeros as materialized (
+    select run, time
+    from run_began
+    where coalesce(:from_seconds, '') || coalesce(:to_seconds, '') <> ''
 ),
 candidates as materialized (
     select spans.id, spans.uuid
@@ -36,6 +46,14 @@ candidates as materialized (
     cross join spans on spans.type = chosen.id
     where spans.began is not null
         and (coalesce(:run, '') = '' or spans.run in (select id from runs where :run in (key, name)))
+        and (
+            coalesce(:from_seconds, '') = ''
+            or spans.ended >= (select time from zeros where run is spans.run) + cast(:from_seconds as real)
+        )
+        and (
+            coalesce(:to_seconds, '') = ''
+            or spans.began <= (select time from zeros where run is spans.run) + cast(:to_seconds as real)
+        )
         and (
             (coalesce(:app, '') = '' and coalesce(:executor, '') = '')
             or spans.id in (

@@ -12,6 +12,7 @@
 @column slot_seconds seconds, sum over the slots
 @column share per cent of the slots' time
 @column slots how many slots the executor's workers have
+@column of_rows number of such rows, shown or not: 900 are
 @chart mark=bar x_column=slot_seconds x_type=quantitative y_column=executor y_type=nominal color_column=layer
 */
 with chosen as materialized (
@@ -71,7 +72,8 @@ select
     layers.layer,
     layers.seconds as slot_seconds,
     round(100 * layers.seconds / nullif(executors.slot_seconds, 0), 3) as share,
-    executors.slots
+    executors.slots,
+    count(*) over () as of_rows
 from executors
 join layers on layers.run is executors.run and layers.executor = executors.executor
 left join runs on runs.id = executors.run

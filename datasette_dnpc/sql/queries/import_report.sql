@@ -18,6 +18,7 @@
 @column first_time ISO 8601 UTC
 @column last_time ISO 8601 UTC
 @column imported_at ISO 8601 UTC
+@column of_rows number of such rows, shown or not: 900 are
 */
 select
     sources.path as source,
@@ -42,7 +43,8 @@ select
     ) as zones,
     iso_time(sources.first_time) as first_time,
     iso_time(sources.last_time) as last_time,
-    iso_time(sources.imported_at) as imported_at
+    iso_time(sources.imported_at) as imported_at,
+    count(*) over () as of_rows
 from sources
 left join runs on runs.id = sources.run
 where nullif(:run, '') is null

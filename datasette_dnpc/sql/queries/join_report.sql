@@ -27,4 +27,3 @@ where nullif(:run, '') is null
     or joins.run in (select id from runs where :run in (key, name))
 group by joins.kind, left_types.id, right_types.id
 order by missing desc, joins.kind, left_type, right_type
-limit 900

@@ -18,7 +18,7 @@
 @column share_lost per cent of in_logs that monitoring lost; NULL if the two can not be compared
 @column example key of one that only one of the two has, of states the task's; NULL if there is none
 @column remark why the two can not be compared, else NULL
-@chart mark=bar x_column=only_in_logs x_type=quantitative y_column=label y_type=ordinal color_column=kind
+@column of_rows number of such rows, shown or not: 900 are
 */
 with accounts(kind, logged, monitored) as (
     values
@@ -240,7 +240,8 @@ select
         when not has_logs then 'of this run there is no parsl.log'
         when no_monitoring then 'monitoring has none of these'
         when no_log then 'the logs have none of these'
-    end as remark
+    end as remark,
+    count(*) over () as of_rows
 from told
 left join judged on judged.run = told.run
 order by only_in_logs > 0 desc, only_in_monitoring > 0 desc, told.name, told.key, judged.kind

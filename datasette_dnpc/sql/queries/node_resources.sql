@@ -6,7 +6,7 @@
     of tasks only, each from its first sample to its last, and no longer the time of children that have ended.
 @param run key or name of a run; empty: the run with most samples
 @param node name of a host or key of a manager; empty: the 5 with most samples
-@param pieces number of pieces, at most 100; empty: 60
+@param pieces number of pieces, at most 60; empty: 60
 @needs process_sample run_began
 @column run key of the run
 @column node name of the host, or key of the manager, which stands for all its workers
@@ -77,7 +77,7 @@ limits as materialized (
         union all
         select time from managers join samples on samples.span = managers.span and samples.metric = managers.metric
     )
-    cross join (select min(max(coalesce(nullif(cast(:pieces as integer), 0), 60), 1), 100) as pieces)
+    cross join (select min(max(coalesce(nullif(cast(:pieces as integer), 0), 60), 1), 60) as pieces)
 ),
 pieces(number) as (
     select 0 from limits where width > 0
@@ -192,4 +192,3 @@ cross join answers
 join nodes on nodes.node = answers.node
 left join run_began on run_began.run is chosen.run
 order by answers.node, answers.resource, answers.number
-limit 900

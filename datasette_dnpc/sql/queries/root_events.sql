@@ -3,14 +3,14 @@
 @description What spans of a root type went through, with all below them: one row for each event, from which the plot states
     counts how many roots are in each state. Where there are more events than rows asked for, all those of some roots:
     a random sample, always the same.
-@param root_type a root type; empty: the one whose sequences hold most events
+@param root_type a root type; empty: the one whose sequences hold most events, of those that the run has
 @param run key or name of a run; empty: the run with most spans in these states, over its time
 @param app name of an app; empty: all
 @param executor label of an executor; empty: all
 @param weight name of an attribute, such as cores or memory: of the root, or else the largest below it; requested.memory
     is memory within requested; empty: each root weighs 1
 @param rows most rows to return, or all; empty: 900
-@needs default_type root_attribute span_app state_run
+@needs kept_root_type root_attribute span_app state_run
 @column root_type span type of the roots
 @column run key of the run
 @column root the root's key within its run
@@ -21,7 +21,10 @@
 @column of_roots roots there are; those shown may be fewer
 @chart mark=circle x_column=since_run_began x_type=quantitative y_column=state y_type=ordinal
 */
-with wanted as materialized (
+with
+-- part shown_root_type
+,
+wanted as materialized (
     select
         root_type,
         root_type_id,
@@ -33,10 +36,7 @@ with wanted as materialized (
             iif(cast(:rows as integer) between 1 and 1000000000, cast(:rows as integer), 900)
         ) as most
     from state_run
-    where root_type_id = (
-            select id from span_types
-            where name = coalesce(nullif(:root_type, ''), (select type from default_type))
-        )
+    where root_type_id = (select id from span_types where name = (select type from shown_root_type))
         and (coalesce(:run, '') = '' or :run in (run_key, run_name))
     order by spans desc, run
     limit 1

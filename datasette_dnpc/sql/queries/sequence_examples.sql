@@ -2,14 +2,15 @@
 @title Examples of an event sequence
 @description The roots of one variant in which a step took longest, or the whole sequence. Where a variant has more than
     10 000 roots, those of a step are looked for in a random sample of so many, always the same.
-@param root_type a root type; empty: the one whose sequences hold most events
-@param variant id of a variant, from event_sequences; empty: the most common one of the root type, run, app and executor
+@param root_type a root type; empty: the one whose sequences hold most events, of those that the run has
+@param variant id of a variant, from event_sequences; empty: that of the root type, run, app and executor whose
+    roots have most events together
 @param position of the step, from event_steps; empty: the whole sequence
 @param run key or name of a run; empty: all runs
 @param app name of an app; empty: all
 @param executor label of an executor; empty: all
 @param rows number of roots, at most 900; empty: 30
-@needs default_type root_event run_began span_app
+@needs kept_root_type root_event run_began span_app
 @column root_type span type of the roots
 @column variant id of the variant in this database
 @column step position, event type and span type of the event that ends the step; NULL for the whole sequence
@@ -21,19 +22,14 @@
 @column total seconds of the whole sequence
 @column began_iso when the step begins, or the sequence, ISO 8601 UTC
 @column since_run_began the same in seconds from the first event of the run
-@column of_roots roots these are the slowest of
+@column of_rows roots these are the slowest of
 @chart mark=bar x_column=duration x_type=quantitative y_column=label y_type=ordinal
 */
-with fitting as materialized (
-    select variants.id, span_types.name as root_type
-    from variants
-    join span_types on span_types.id = variants.root_type
-    where iif(
-        nullif(:variant, '') is null,
-        span_types.name = coalesce(nullif(:root_type, ''), (select type from default_type)),
-        variants.id = cast(:variant as integer) and coalesce(:root_type, '') in ('', span_types.name)
-    )
-),
+with
+-- part shown_root_type
+,
+-- part fitting_variants
+,
 asked as materialized (
     select sequences.variant, sequences.root, spans.uuid, sequences.began, sequences.ended
     from fitting
@@ -60,7 +56,8 @@ wanted as materialized (
         iif(coalesce(:position, '') = '', null, cast(:position as integer)) as position
     from fitting
     join (select variant, count(*) as roots from asked group by variant) as counted on counted.variant = fitting.id
-    order by counted.roots desc, fitting.id
+    -- As in event_steps.
+    order by counted.roots * fitting.events desc, fitting.id
     limit 1
 ),
 roots as materialized (
@@ -91,7 +88,7 @@ measured as (
     join roots on roots.root = timed.root
 ),
 slowest as (
-    select root, began, duration, count(*) over () as of_roots
+    select root, began, duration, count(*) over () as of_rows
     from measured
     order by duration desc, uuid
     limit iif(cast(:rows as integer) between 1 and 900, cast(:rows as integer), 30)
@@ -112,7 +109,7 @@ select
     sequences.ended - sequences.began as total,
     iso_time(slowest.began) as began_iso,
     round(slowest.began - run_began.time, 6) as since_run_began,
-    slowest.of_roots
+    slowest.of_rows
 from wanted
 join slowest
 join sequences on sequences.root = slowest.root

@@ -1,12 +1,13 @@
 /*
 @title Slowest spans
 @description The spans of a type which took longest from first to last event.
-@param span_type a span type; empty: the first root type, or other type, whose spans have durations
+@param span_type a span type; empty: the first root type, or other type, whose spans have durations, of those
+    that the run has
 @param run key or name of a run; empty: all runs
 @param app name of an app, or category; empty: all spans, of an app or not
 @param executor label of an executor; empty: all spans, of an executor or not
 @param rows number of spans, at most 900; empty: 30
-@needs default_span_type span_app
+@needs duration_type span_app
 @column span_type span type
 @column run key of the run, NULL if none
 @column key the span's key within its run
@@ -17,16 +18,21 @@
 @column began time of the first event, seconds since 1970 UTC
 @column began_iso the same as ISO 8601 UTC
 @column attributes JSON object of what is known about the span
+@column of_rows number of spans that have a duration, shown or not
 @chart mark=bar x_column=duration x_type=quantitative y_column=label y_type=ordinal
 */
-with slowest as (
+with
+-- part shown_span_type
+,
+slowest as (
     select
         id, type, run, key, uuid, began, ended - began as duration, attributes,
-        row_number() over (order by ended - began desc, uuid) as rank
+        row_number() over (order by ended - began desc, uuid) as rank,
+        count(*) over () as of_rows
     from spans
     where type = (
             select id from span_types
-            where name = coalesce(nullif(:span_type, ''), (select type from default_span_type))
+            where name = (select type from shown_span_type)
         )
         and ended > began
         and (coalesce(:run, '') = '' or run in (select id from runs where :run in (key, name)))
@@ -50,7 +56,8 @@ select
     duration_text(slowest.duration) as duration_text,
     slowest.began,
     iso_time(slowest.began) as began_iso,
-    slowest.attributes
+    slowest.attributes,
+    slowest.of_rows
 from slowest
 join span_types on span_types.id = slowest.type
 left join runs on runs.id = slowest.run

@@ -33,4 +33,3 @@ where nullif(:run, '') is null
     or run in (select id from runs where :run in (key, name))
 group by kind, left_type, right_type
 order by kind, pairs desc, left_type, right_type
-limit 900

@@ -21,4 +21,3 @@ where nullif(:run, '') is null
     or spans.run in (select id from runs where :run in (key, name))
 group by span_types.id
 order by spans desc, span_type
-limit 900

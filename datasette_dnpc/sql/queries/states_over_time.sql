@@ -4,14 +4,14 @@
     below it; it stays in the state of its last event. States beyond the most frequent are counted together. Times are
     120, even from the first event to the last, or fewer where there are many states. Within a part of the time in which
     there is too much to count again, they are those of these moments that lie in it. All moments: state_changes.
-@param root_type a root type; empty: the one whose sequences hold most events
+@param root_type a root type; empty: the one whose sequences hold most events, of those that the run has
 @param run key or name of a run; empty: the run with most spans in these states, over its time
 @param app name of an app; empty: all
 @param executor label of an executor; empty: all
 @param states how many states to tell apart, the most frequent first; empty: 11
 @param from_seconds seconds from the first event of the run; empty: the first event
 @param to_seconds seconds from the first event of the run; empty: the last event
-@needs default_type span_app state_run
+@needs kept_root_type span_app state_run
 @column root_type span type of the roots
 @column run key of the run
 @column time seconds since 1970 UTC
@@ -23,7 +23,10 @@
 @chart mark=line x_column=since_run_began x_type=quantitative y_column=spans y_type=quantitative
     color_column=state_label
 */
-with recursive wanted as materialized (
+with recursive
+-- part shown_root_type
+,
+wanted as materialized (
     select
         root_type,
         root_type_id,
@@ -32,10 +35,7 @@ with recursive wanted as materialized (
         coalesce(:app, '') || coalesce(:executor, '') <> '' as filtered,
         coalesce(:from_seconds, '') || coalesce(:to_seconds, '') <> '' as clipped
     from state_run
-    where root_type_id = (
-            select id from span_types
-            where name = coalesce(nullif(:root_type, ''), (select type from default_type))
-        )
+    where root_type_id = (select id from span_types where name = (select type from shown_root_type))
         and (coalesce(:run, '') = '' or :run in (run_key, run_name))
     order by spans desc, run
     limit 1
@@ -87,7 +87,7 @@ roots as materialized (
 source as materialized (
     select
         exists (select 1 from roots where not chosen) or wanted.clipped and (
-            select coalesce(sum(roots.events), 0) <= 300000
+            select coalesce(sum(roots.events), 0) <= 200000
             from clip
             join roots on roots.ended >= clip.first and roots.began <= clip.last
         ) as live
@@ -139,9 +139,12 @@ counted_from as materialized (
     where end_place is not place or began <= first + step * place
 ),
 changes as (
-    select number, place, count(*) as change from counted_from group by number, place
-    union all
-    select number, end_place, -count(*) from counted_from where end_place is not null group by number, end_place
+    -- SQLite prepares an expression, and all that is in it, anew for each mention: one here saves half of that.
+    select number, iif(sign = 1, place, end_place) as place, sum(sign) as change
+    from counted_from
+    cross join (select 1 as sign union all select -1)
+    where sign = 1 or end_place is not null
+    group by 1, 2
     union all
     -- What was over before the first of the times is in the last state of its sequence.
     select named.number, 0, over.roots
@@ -212,11 +215,14 @@ times as (
     select time, row_number() over (order by time desc) - 1 as number, count(*) over () as of_times
     from (select distinct time from counted)
 ),
--- Fewer times rather than fewer states, so that no more than 900 rows come out.
+-- Fewer times rather than fewer states, so that no more than 900 rows come out, with the first in any case.
 shown as materialized (
     select time
     from times
-    where number % ((of_times * (select count(*) from states) - 1) / 900 + 1) = 0
+    where number = of_times - 1
+        or number % (
+            (of_times * (select count(*) from states) - 1) / (900 - (select count(*) from states)) + 1
+        ) = 0
 )
 select
     wanted.root_type,

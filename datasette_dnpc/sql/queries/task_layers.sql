@@ -17,6 +17,7 @@
 @column p50 seconds, median
 @column p95 seconds, 95th percentile
 @column max seconds
+@column of_rows number of such rows, shown or not: those of the 100 apps with the longest total are
 @chart mark=bar x_column=total x_type=quantitative y_column=app y_type=nominal color_column=layer
 */
 with tasks as materialized (
@@ -42,20 +43,21 @@ apps as materialized (
         sum(in_transfer) as sending, max(in_transfer) as max_transfer,
         sum(in_dispatch) as dispatch, max(in_dispatch) as max_dispatch,
         sum(in_run) as run, max(in_run) as max_run,
-        sum(in_return) as back, max(in_return) as max_return
+        sum(in_return) as back, max(in_return) as max_return,
+        count(*) over () as of_apps
     from tasks
     group by app
     order by sum(duration) desc, app
     limit 100
 ),
 layers as (
-    select app, tasks, duration, '1 submit' as layer, submit as total, max_submit as most from apps
-    union all select app, tasks, duration, '2 retry', retry, max_retry from apps
-    union all select app, tasks, duration, '3 queue', queue, max_queue from apps
-    union all select app, tasks, duration, '4 transfer', sending, max_transfer from apps
-    union all select app, tasks, duration, '5 dispatch', dispatch, max_dispatch from apps
-    union all select app, tasks, duration, '6 run', run, max_run from apps
-    union all select app, tasks, duration, '7 return', back, max_return from apps
+    select app, tasks, duration, of_apps, '1 submit' as layer, submit as total, max_submit as most from apps
+    union all select app, tasks, duration, of_apps, '2 retry', retry, max_retry from apps
+    union all select app, tasks, duration, of_apps, '3 queue', queue, max_queue from apps
+    union all select app, tasks, duration, of_apps, '4 transfer', sending, max_transfer from apps
+    union all select app, tasks, duration, of_apps, '5 dispatch', dispatch, max_dispatch from apps
+    union all select app, tasks, duration, of_apps, '6 run', run, max_run from apps
+    union all select app, tasks, duration, of_apps, '7 return', back, max_return from apps
 ),
 taken as materialized (
     select tasks.*
@@ -100,7 +102,8 @@ select
     layers.total / layers.tasks as mean,
     percentiles.p50,
     percentiles.p95,
-    layers.most as max
+    layers.most as max,
+    7 * layers.of_apps as of_rows
 from layers
 left join percentiles on percentiles.app = layers.app and percentiles.layer = layers.layer
 order by layers.duration desc, layers.app, layers.layer

@@ -24,6 +24,7 @@
 @column cpu_seconds seconds of processor time of all tasks, for cores, else NULL
 @column core_seconds given cores by the seconds of all tasks that were measured, for cores, else NULL
 @column efficiency cpu_seconds as part of core_seconds
+@column of_rows number of such rows, shown or not: 900 are
 @chart mark=bar x_column=share x_type=quantitative y_column=label y_type=ordinal color_column=resource
 */
 with owners as materialized (
@@ -77,7 +78,8 @@ select
     median(1.0 * used / held) as share,
     sum(cpu_seconds) as cpu_seconds,
     sum(core_seconds) as core_seconds,
-    sum(cpu_seconds) / sum(core_seconds) as efficiency
+    sum(cpu_seconds) / sum(core_seconds) as efficiency,
+    count(*) over () as of_rows
 from amounts
 group by app, executor, resource, unit
 having count(nullif(requested, 0)) + count(given) + count(used) > 0

@@ -25,14 +25,14 @@
 @column in_dispatch seconds
 @column in_run seconds
 @column in_return seconds
-@column of_tasks number of such tasks, shown or not
+@column of_rows number of such tasks, shown or not
 @chart mark=bar x_column=duration x_type=quantitative y_column=label y_type=ordinal color_column=app
 */
 with ranked as (
     select
         *,
         row_number() over (order by ended - began desc, run, task) as rank,
-        count(*) over () as of_tasks
+        count(*) over () as of_rows
     from task_times
     where (coalesce(:run, '') = '' or run in (select id from runs where :run in (key, name)))
         and (coalesce(:app, '') = '' or app = :app)
@@ -60,7 +60,7 @@ select
     ranked.in_dispatch,
     ranked.in_run,
     ranked.in_return,
-    ranked.of_tasks
+    ranked.of_rows
 from ranked
 join task_account on task_account.task = ranked.task
 join runs on runs.id = ranked.run

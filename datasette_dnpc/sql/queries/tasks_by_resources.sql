@@ -27,7 +27,7 @@
 @column seconds seconds in which they were used
 @column cores_used cores that were busy on average: cpu_seconds by seconds
 @column core_efficiency cores_used as part of the given cores, of one where none are known to be given
-@column of_tasks number of tasks and tries, shown or not
+@column of_rows number of tasks and tries, shown or not
 @chart mark=bar x_column=used_memory x_type=quantitative y_column=label y_type=ordinal color_column=app
 */
 with owners as materialized (
@@ -44,7 +44,7 @@ ranked as (
                 used_memory is null, used_memory desc, cpu_seconds is null, cpu_seconds desc,
                 (select uuid from spans where id = task_resource.span)
         ) as rank,
-        count(*) over () as of_tasks
+        count(*) over () as of_rows
     from task_resource
     where (coalesce(:run, '') = '' or run in (select id from runs where :run in (key, name)))
         and (
@@ -73,7 +73,7 @@ select
     seconds,
     1.0 * cpu_seconds / seconds as cores_used,
     1.0 * cpu_seconds / seconds / coalesce(nullif(given_cores, 0), 1) as core_efficiency,
-    of_tasks
+    of_rows
 from ranked
 join spans on spans.id = ranked.span
 left join runs on runs.id = ranked.run

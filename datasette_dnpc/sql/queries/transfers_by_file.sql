@@ -14,6 +14,7 @@
 @column megabytes of 2**20 bytes, sum
 @column seconds sum
 @column megabytes_per_second NULL if it took no time that was measured
+@column of_rows number of such rows, shown or not: 900 are
 @chart mark=bar x_column=megabytes x_type=quantitative y_column=file y_type=ordinal color_column=kind
 */
 select
@@ -23,7 +24,8 @@ select
     count(*) as transfers,
     sum(megabytes) as megabytes,
     sum(duration) as seconds,
-    sum(megabytes) / nullif(sum(duration), 0) as megabytes_per_second
+    sum(megabytes) / nullif(sum(duration), 0) as megabytes_per_second,
+    count(*) over () as of_rows
 from transfer
 where (coalesce(:run, '') = '' or run in (select id from runs where :run in (key, name)))
     and (coalesce(:direction, '') = '' or direction = upper(:direction))

@@ -13,6 +13,7 @@
 @column importer which importer read it
 @column format dialect found in it
 @column offset where the first one starts in the source: byte, or rowid
+@column of_rows number of such rows, shown or not: 500 are
 */
 select
     unmatched.reason,
@@ -23,7 +24,8 @@ select
     runs.key as run,
     sources.importer,
     sources.format,
-    unmatched.offset
+    unmatched.offset,
+    count(*) over () as of_rows
 from unmatched
 join sources on sources.id = unmatched.source
 left join runs on runs.id = sources.run

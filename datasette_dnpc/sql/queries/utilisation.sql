@@ -17,21 +17,12 @@
 @column slots slots of living workers, mean over the part
 @column busy slots in which there was a task, mean over the part
 @column utilisation busy as part of slots, 0 to 1; NULL if there was no worker
+@column of_labels number of labels, shown or not: the first 900 by name are
 @chart mark=line x_column=since_run_began x_type=quantitative y_column=busy y_type=quantitative color_column=label
 */
-with wanted as materialized (
-    select coalesce(found.run, most.run) as run, run_began.time as zero
-    from (select (select id from runs where coalesce(:run, '') in (key, name)) as run) as found
-    left join (
-        select run
-        from worker_place
-        where coalesce(:run, '') = ''
-        group by run
-        order by sum((select count(*) from stays where stays.worker = worker_place.worker)) desc, run
-        limit 1
-    ) as most
-    join run_began on run_began.run = coalesce(found.run, most.run)
-),
+with
+-- part wanted_run_of_workers
+,
 places as materialized (
     select
         worker_place.worker,
@@ -49,7 +40,7 @@ places as materialized (
         and (coalesce(:executor, '') = '' or worker_place.executor = :executor)
 ),
 labels as materialized (
-    select label, row_number() over (order by label) as number
+    select label, row_number() over (order by label) as number, count(*) over () as of_labels
     from (select distinct label from places)
     order by label
     limit 900
@@ -115,6 +106,7 @@ numbers as (
 counted as (
     select
         labels.label,
+        labels.of_labels,
         numbers.part,
         max(0.0, coalesce(sum(changed.slots) over before, 0) + coalesce(changed.slots_within, 0.0)) as slots,
         max(0.0, coalesce(sum(changed.busy) over before, 0) + coalesce(changed.busy_within, 0.0)) as busy
@@ -135,7 +127,8 @@ select
     grid.seconds,
     counted.slots,
     counted.busy,
-    counted.busy / nullif(counted.slots, 0) as utilisation
+    counted.busy / nullif(counted.slots, 0) as utilisation,
+    counted.of_labels
 from wanted
 join runs on runs.id = wanted.run
 join grid

@@ -35,19 +35,9 @@
 @column uuid surrogate key of that span; NULL if the row is of several
 @chart mark=circle x_column=since_run_began x_type=quantitative y_column=lane y_type=nominal color_column=app
 */
-with wanted as materialized (
-    select coalesce(found.run, most.run) as run, run_began.time as zero
-    from (select (select id from runs where coalesce(:run, '') in (key, name)) as run) as found
-    left join (
-        select run
-        from worker_place
-        where coalesce(:run, '') = ''
-        group by run
-        order by sum((select count(*) from stays where stays.worker = worker_place.worker)) desc, run
-        limit 1
-    ) as most
-    join run_began on run_began.run = coalesce(found.run, most.run)
-),
+with
+-- part wanted_run_of_workers
+,
 chosen as materialized (
     select
         worker_slot_interval.worker,

@@ -18,10 +18,14 @@
 @column seconds_by_layer JSON object: seconds in each layer, those of 0 left out; they add up to the duration
 @column task_before key of the span of the task, or attempt, before
 @column task_after key of the span of the one after
+@column of_rows number of such gaps, shown or not
 @chart mark=bar x_column=duration x_type=quantitative y_column=label y_type=ordinal color_column=layer
 */
 with longest as materialized (
-    select *, row_number() over (order by duration desc, began, worker, slot) as rank
+    select
+        *,
+        row_number() over (order by duration desc, began, worker, slot) as rank,
+        count(*) over () as of_rows
     from slot_gap_layer
     where span_before is not null
         and span_after is not null
@@ -52,7 +56,8 @@ select
         'return', nullif(round(in_return, 6), 0)
     )) as seconds_by_layer,
     earlier.key as task_before,
-    later.key as task_after
+    later.key as task_after,
+    longest.of_rows
 from longest
 join spans as workers on workers.id = longest.worker
 join spans as earlier on earlier.id = longest.span_before

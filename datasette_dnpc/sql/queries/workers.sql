@@ -20,6 +20,7 @@
 @column task_seconds sum of the seconds of its tasks: more than busy where several ran at once
 @column utilisation busy as part of duration, 0 to 1
 @column slot_utilisation task_seconds as part of slots times duration, 0 to 1
+@column of_rows number of such rows, shown or not: 900 are
 @chart mark=bar x_column=slot_utilisation x_type=quantitative y_column=worker y_type=ordinal
 */
 select
@@ -37,7 +38,8 @@ select
     worker_lifetime.slots,
     worker_lifetime.task_seconds,
     worker_lifetime.utilisation,
-    worker_lifetime.slot_utilisation
+    worker_lifetime.slot_utilisation,
+    count(*) over () as of_rows
 from worker_lifetime
 left join runs on runs.id = worker_lifetime.run
 where (coalesce(:run, '') = '' or :run in (runs.key, runs.name))

@@ -1,7 +1,8 @@
 /*
 @title Parsl tasks
 @description One row for each task, though both its run's log and monitoring may tell of it. It lasts from the first
-    event of the task to the last one of the task or of its tries, in either account.
+    event of the task to the last one of the task or of its tries, in either account; an unfinished task to the last
+    that any log tells of it.
 @column task id of the span: of the log's account, or of monitoring's where there is no other
 @column task_uuid its surrogate key
 @column monitoring id of monitoring's account, NULL if none
