@@ -61,6 +61,19 @@ def register_routes() -> list[tuple[str, Callable[..., Awaitable[Any]]]]:
 
 
 @hookimpl
+def render_cell(
+    value: Any, column: str, table: str | None, database: str, datasette: Datasette
+) -> Callable[[], Awaitable[Any]] | None:
+    """Link the surrogate key of a span to its page."""
+    # This is asked of every cell, so most of them get no further than this.
+    if column != "uuid":
+        return None
+    from datasette_dnpc.pages.cells import span_link
+
+    return lambda: span_link(datasette, database, table, value)
+
+
+@hookimpl
 def database_actions(datasette: Datasette, database: str) -> Callable[[], Awaitable[list[dict[str, str]]]]:
     """Link to the page from the database's menu."""
     from datasette_dnpc.pages import database_links

@@ -140,17 +140,20 @@ async def _stored(database: Database, choice: Choice, wanted: str) -> Sequences:
     )
     kept = {row["id"]: row for row in sequences}
     result = Sequences(live=False, of_variants=rows[0]["of_variants"] if rows else 0)
+    # As of the query event_steps: of a common variant only one event may be known.
+    most = max(rows, key=lambda row: row["spans"] * row["events"], default={"variant": ""})
+    shown = wanted if wanted in {str(row["variant"]) for row in rows} else str(most["variant"])
     for row in rows:
-        if len(result.variants) >= MOST_VARIANTS and str(row["variant"]) != wanted:
+        if len(result.variants) >= MOST_VARIANTS and str(row["variant"]) != shown:
             continue
         states = [str(state) for state in json.loads(kept[row["variant"]]["sequence"])]
         figures = (row["spans"], row["share"], row["mean_duration"])
         result.variants.append(Variant(row["variant"], states[:MOST_EVENTS], len(states), *figures))
-    chosen = result.chosen = _pick(result.variants, wanted)
+    chosen = result.chosen = _pick(result.variants, shown)
     if chosen is None:
         return result
-    if wanted and str(chosen.id) != wanted:
-        result.note = f"Variant {wanted} is not among the most common ones here: this is the most common"
+    if wanted and shown != wanted:
+        result.note = f"Variant {wanted} is not among the most common ones here: this is that of most events in all"
     result.examples = await _rows(
         database,
         _SQL["examples"].sql,
@@ -216,8 +219,9 @@ async def _live_examples(database: Database, variant: LiveVariant) -> list[dict[
 
 
 def _pick(found: list[Variant], wanted: str) -> Variant | None:
-    """Return the variant asked for, else the most common."""
-    return next((one for one in found if str(one.id) == wanted), found[0] if found else None)
+    """Return the variant asked for, else that whose roots have most events together."""
+    most = max(found, key=lambda one: one.spans * one.events, default=None)
+    return next((one for one in found if str(one.id) == wanted), most)
 
 
 def _of(sample: int, spans: int) -> str:

@@ -18,8 +18,8 @@ FOLDER = Path(__file__).parent / "pictures"
 RUNS = ("parsl-2026-htex-json-threads", "parsl-2026-workqueue")
 """Folders below that of the real runs."""
 
-HTEX, WORK_QUEUE = "run_htex.py 000", "run_all.py 000"
-"""How the names of the runs begin that are drawn; the rest of a name is of its run id."""
+HTEX, WORK_QUEUE = "run_htex.py 000 (2cf25028)", "run_all.py 000 (5dbb8841)"
+"""Names of the runs that are drawn."""
 
 PLOTS: dict[str, tuple[str, ...]] = {
     "layers": ("task-layers", "--run", HTEX),
@@ -52,11 +52,9 @@ NAMES = ("types", *PLOTS, *PAGES)
 
 def draw(database: Path) -> None:
     """Draw the plots, each by the command that the README names."""
-    names = _run_names(database)
     dnpc("graph", "-o", FOLDER / "types.png", "--db", database)
     for name, (query, *options) in PLOTS.items():
-        told = [names.get(option, option) for option in options]
-        result = dnpc("plot", query, FOLDER / f"{name}.png", *told, "--db", database)
+        result = dnpc("plot", query, FOLDER / f"{name}.png", *options, "--db", database)
         if result.exit_code:
             raise SystemExit(f"{name}: {result.output}")
 
@@ -68,7 +66,7 @@ def photograph(database: Path) -> None:
     from datasette_dnpc import queries
     from tests.test_browser import ARGUMENTS, chromium
 
-    [htex] = [row["run"] for row in queries.rows(database, "runs_overview") if row["name"].startswith(HTEX)]
+    [htex] = [row["run"] for row in queries.rows(database, "runs_overview", run=HTEX)]
     [task, *_] = [row["uuid"] for row in queries.rows(database, "tasks", run=htex, rows=1)]
     command = [sys.executable, "-m", "importers.cli", "serve", "--db", str(database)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server, sync_playwright() as playwright:
@@ -83,14 +81,6 @@ def photograph(database: Path) -> None:
             browser.close()
         finally:
             server.terminate()
-
-
-def _run_names(database: Path) -> dict[str, str]:
-    """Return beginning of a name to the key of its run."""
-    from datasette_dnpc import queries
-
-    rows = queries.rows(database, "runs_overview")
-    return {begin: row["run"] for begin in (HTEX, WORK_QUEUE) for row in rows if row["name"].startswith(begin)}
 
 
 def main() -> None:

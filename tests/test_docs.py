@@ -30,7 +30,7 @@ def test_packages_readme_names_every_module(package: str) -> None:
     text = (docs.ROOT / package / "README.md").read_text(encoding="utf-8")
     inside = [path for path in (docs.ROOT / package).iterdir() if not path.name.startswith(("_", "."))]
     modules = {f"{path.name}/" if path.is_dir() else path.name for path in inside} - {"README.md", "py.typed"}
-    assert modules <= set(re.findall(r"`(\w+(?:\.py|/))`", text))
+    assert modules <= set(re.findall(r"`(\w+(?:\.\w+|/))`", text))
 
 
 @pytest.fixture

@@ -413,7 +413,11 @@ async def test_every_link_of_a_page_works(database: Path, name: str) -> None:
     datasette = Datasette([str(database)], settings={"base_url": "/prefix/"})
     paths = [address(database, PAGES[name].path)]
     if PAGES[name].has_item:
-        paths.append(address(database, PAGES[name].path, span_of(database, "parsl.rundir.task", "1")))
+        items = {
+            "span": span_of(database, "parsl.rundir.task", "1"),
+            "run": queries.rows(database, "runs_overview")[0]["run"],
+        }
+        paths.append(address(database, PAGES[name].path, items[name]))
     for path in paths:
         page = await get(datasette, path)
         section = page.partition('<section class="content">')[2].partition("</section>\n</div>")[0]
@@ -434,8 +438,8 @@ async def test_data_can_not_break_out_of_a_page(hostile_db: Path, name: str) -> 
     datasette = Datasette([str(hostile_db)])
     paths = [address(hostile_db, PAGES[name].path)]
     if PAGES[name].has_item:
-        uuids = [uuid for (uuid,) in query(hostile_db, "SELECT uuid FROM spans ORDER BY id")]
-        paths += [address(hostile_db, PAGES[name].path, uuid) for uuid in uuids]
+        items = {"span": "SELECT uuid FROM spans ORDER BY id", "run": "SELECT key FROM runs"}
+        paths += [address(hostile_db, PAGES[name].path, item) for (item,) in query(hostile_db, items[name])]
     found = [await get(datasette, path) for path in paths]
     found.append(await get(datasette, f"{paths[0]}?run=<script>alert('&page=<script>alert('"))
     assert not any("<script>alert(" in page for page in found)

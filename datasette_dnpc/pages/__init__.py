@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from datasette_dnpc.access import Actor, may_view
 from datasette_dnpc.canned import is_dnpc
-from datasette_dnpc.pages import event_sequences, import_report, runs, span
+from datasette_dnpc.pages import distributions, event_sequences, import_report, run, runs, span
 from datasette_dnpc.pages.frame import Page, page_url, route
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
 
-PAGES: dict[str, Page] = {page.name: page for page in (runs.PAGE, event_sequences.PAGE, span.PAGE, import_report.PAGE)}
+PAGES: dict[str, Page] = {
+    page.name: page
+    for page in (runs.PAGE, run.PAGE, event_sequences.PAGE, distributions.PAGE, span.PAGE, import_report.PAGE)
+}
 """Every page by name, in the order of the navigation."""
 
 ROUTES: list[tuple[str, Callable[..., Awaitable[Any]]]] = [route(page) for page in PAGES.values()]

@@ -21,46 +21,50 @@ class Area:
 
 @dataclass(frozen=True)
 class Areas:
-    """The picture of one run."""
+    """The picture."""
 
     areas: list[Area]
-    most: int
+    most: float
     """What the full height stands for."""
     seconds: float
     """What the full width stands for."""
 
 
-def areas(rows: Iterable[Mapping[str, Any]], order: Sequence[str]) -> Areas:
+def areas(rows: Iterable[Mapping[str, Any]], order: Sequence[str], within: tuple[float, float] | None = None) -> Areas:
     """Return the areas of rows with ``time``, ``state`` and ``spans``: the first of the order lies at the bottom.
 
     A count holds until the next time, so the edges are steps.
+
+    :param within: first and last time of the picture, up to which the last count holds; None: those of the rows
     """
-    counts: defaultdict[float, dict[str, int]] = defaultdict(dict)
+    counts: defaultdict[float, dict[str, float]] = defaultdict(dict)
     for row in rows:
         counts[row["time"]][row["state"]] = row["spans"]
     times = sorted(counts)
-    seconds = times[-1] - times[0] if times else 0.0
+    first, last = within or ((times[0], times[-1]) if times else (0.0, 0.0))
+    seconds = last - first
     most = max((sum(found.values()) for found in counts.values()), default=0)
     if not most or not seconds:
         return Areas([], most, seconds)
-    places = [WIDTH * (time - times[0]) / seconds for time in times]
-    below = [0] * len(times)
+    places = [WIDTH * min(max((time - first) / seconds, 0.0), 1.0) for time in times] + [float(WIDTH)]
+    below: list[float] = [0] * len(places)
     drawn = []
     for state in order:
-        above = [base + counts[time].get(state, 0) for base, time in zip(below, times, strict=True)]
+        numbers = [counts[time].get(state, 0) for time in times]
+        above = [base + number for base, number in zip(below, numbers + numbers[-1:], strict=True)]
         if above != below:
             drawn.append(Area(state, _path(places, below, above, most)))
         below = above
     return Areas(drawn, most, seconds)
 
 
-def _path(places: list[float], below: list[int], above: list[int], most: int) -> str:
+def _path(places: list[float], below: list[float], above: list[float], most: float) -> str:
     there = _steps(places, above, most)
     back = [(x, y) for x, y in reversed(_steps(places, below, most))]
     return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in there + back) + "Z"
 
 
-def _steps(places: list[float], values: list[int], most: int) -> list[tuple[float, float]]:
+def _steps(places: list[float], values: list[float], most: float) -> list[tuple[float, float]]:
     """Return the corners of a line that keeps each value until the next place."""
     corners = []
     for i, value in enumerate(values):

@@ -25,8 +25,8 @@ def state_colours(states: Iterable[str]) -> dict[str, str]:
     return colours
 
 
-_FAILED = frozenset({"failed", "fail_retryable", "dep_fail", "failed_after_retries"})
-_DONE = frozenset({"exec_done", "memo_done", "completed", "returned", "DONE"})
+_FAILED = frozenset({"failed", "fail_retryable", "dep_fail", "failed_after_retries", "dependency failed"})
+_DONE = frozenset({"exec_done", "memo_done", "completed", "returned", "DONE", "done", "memoized"})
 _FEW = ("#0072b2", "#e69f00", "#56b4e9", "#cc79a7", "#009e73", "#8f6bb3", "#b5a432", "#8c564b", "#3f51b5", "#d27d2d")
 """Easily told apart, also by those who see no red and green."""
 

@@ -77,7 +77,14 @@ class Visit:
     sources: list[Source] = field(default_factory=list)
     error: str = ""
     """What went wrong, in a sentence: the page says so, and has status 503."""
+    run_key: str = ""
+    """Key of the run that a page is about: links to other pages ask for it, else for that of the address."""
     _may_query: bool = False
+
+    @property
+    def run(self) -> str:
+        """Return the run that links to other pages keep, empty if there is none."""
+        return self.run_key or self.argument("run")
 
     def argument(self, name: str) -> str:
         """Return an argument of the address, empty if there is none."""
