@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from datasette_dnpc.plots.drawing import axes, grouped
+from datasette_dnpc.plots.drawing import axes, grouped, label_counts
 from datasette_dnpc.plots.labels import colours, legend, note
 from datasette_dnpc.plots.rows import Floats, Source, numbers, table
 from datasette_dnpc.queries import Table
@@ -74,7 +74,7 @@ def concurrency(
         legend(ax, [area, Line2D([], [], color=blue)], ["most at once", "mean"])
     ax.plot(*_steps(begin, seconds, mean), drawstyle="steps-post", color=blue, linewidth=1)
     ax.set_xlabel("seconds since the run began")
-    ax.set_ylabel("spans open")
+    label_counts(ax, "spans open")
     ax.set_ylim(bottom=0)
     text = drawn.note
     for total in _totals(rows, "of_steps"):

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from datasette_dnpc.plots.drawing import axes, draw_by_group, grouped
+from datasette_dnpc.plots.drawing import axes, draw_by_group, grouped, label_counts
 from datasette_dnpc.plots.labels import colours, data_text, legend, note, printable
 from datasette_dnpc.plots.rows import Floats, Numbers, Source, above_zero, counted_note, numbers, sample_note, table
 from datasette_dnpc.queries import Table
@@ -195,7 +195,7 @@ def histogram(
         text, marks = _bin_durations(ax, rows, bins, log)
     _mark(ax, marks)
     ax.set_xlabel("duration (s)")
-    ax.set_ylabel("spans")
+    label_counts(ax, "spans")
     note(ax, text)
     return ax
 

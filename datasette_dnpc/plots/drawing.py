@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from datasette_dnpc.plots.labels import colours, legend, printable
 from datasette_dnpc.plots.rows import Floats, Numbers
@@ -61,6 +62,12 @@ def draw_by_group(
     if len(groups) > 1:
         handles = [Line2D([], [], color=colour, linewidth=4) for colour in palette]
         legend(ax, handles, list(groups))
+
+
+def label_counts(ax: Axes, text: str) -> None:
+    """Name the axis upwards, on which there are whole numbers only."""
+    ax.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    ax.set_ylabel(text)
 
 
 def line_width(count: int) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from datasette_dnpc.plots.drawing import axes, since_first
+from datasette_dnpc.plots.drawing import axes, label_counts, since_first
 from datasette_dnpc.plots.labels import colours, legend, note, printable
 from datasette_dnpc.plots.rows import Floats, Source, numbers, table
 from datasette_dnpc.plots.state_counts import Changes, changes_of, matching
@@ -121,7 +121,7 @@ def states(
         )
         legend(ax, list(reversed(drawn)), [area.name for area in reversed(areas)])
     ax.set_xlabel(xlabel)
-    ax.set_ylabel("spans" if baseline == "zero" else "spans, as height")
+    label_counts(ax, "spans" if baseline == "zero" else "spans, as height")
     note(ax, text)
     return ax
 

@@ -34,6 +34,9 @@ STACKS = (
 )
 """Those that are known. The first that rows have is drawn."""
 
+_PALE = {"busy": "0.85"}
+"""Colour of what is only there to compare with."""
+
 
 def stacked(
     data: Source,
@@ -67,6 +70,7 @@ def stacked(
     places, left = np.arange(len(names)), np.zeros(len(names))
     handles = []
     for kind, colour in zip(kinds, colours(len(kinds)), strict=True):
+        colour = _PALE.get(kind, colour)
         widths = np.array([amounts.get((bar, kind), 0.0) for bar in names], float)
         handles.append(ax.barh(places, widths, left=left, color=colour))
         left += widths

@@ -11,7 +11,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgba
 from matplotlib.lines import Line2D
 
-from datasette_dnpc.plots.drawing import axes, draw_by_group, since_first
+from datasette_dnpc.plots.drawing import axes, draw_by_group, label_counts, since_first
 from datasette_dnpc.plots.labels import colours, legend, note, printable
 from datasette_dnpc.plots.rows import Floats, Numbers, Source, numbers, said_total, table
 from datasette_dnpc.queries import Table
@@ -152,7 +152,7 @@ def utilisation(
         )
     ax.set_ylim(bottom=0)
     ax.set_xlabel("seconds since the run began")
-    ax.set_ylabel("slots of workers")
+    label_counts(ax, "slots of workers")
     note(ax, drawn.note + _labels_note(rows) + _busy_note(drawn.values))
     return ax
 
