@@ -12,6 +12,7 @@ says how many rows it drew, and how many it left out and why.
 from datasette_dnpc.plots.activity import concurrency, rate
 from datasette_dnpc.plots.distributions import boxes, cumulative, density, durations, histogram, scatter
 from datasette_dnpc.plots.over_time import events, states, stream
+from datasette_dnpc.plots.resources import levels, parts, shares
 from datasette_dnpc.plots.spans import ranking, steps, timeline, waterfall
 from datasette_dnpc.plots.state_counts import state_steps
 from datasette_dnpc.plots.tasks import chain, stacked
@@ -28,9 +29,12 @@ __all__ = [
     "events",
     "gantt",
     "histogram",
+    "levels",
+    "parts",
     "ranking",
     "rate",
     "scatter",
+    "shares",
     "stacked",
     "state_steps",
     "states",
