@@ -6,6 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from datasette_dnpc.sql_files import SqlFile, queries, views
+from importers.schema import VERSION
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -16,11 +17,13 @@ TABLES = frozenset({"events", "span_types", "spans", "steps", "subspans", "varia
 
 
 async def is_dnpc(database: Database) -> bool:
-    """Tell whether a database has the tables and views that the queries read."""
+    """Tell whether a database has the tables and views that the queries read, as this version of dnpc makes them."""
     if database.name.startswith("_"):
         return False
     names = set(await database.table_names()) | set(await database.view_names())
-    return TABLES | set(views()) <= names
+    if not TABLES | set(views()) <= names:
+        return False
+    return bool((await database.execute("PRAGMA user_version")).single_value() == VERSION)
 
 
 def description_html(query: SqlFile) -> str:
@@ -52,10 +55,14 @@ async def canned_queries_of(datasette: Datasette, database: str) -> dict[str, di
     if not await is_dnpc(datasette.get_database(database)):
         return {}
     # The configuration's own query of a name counts, so it is not offered twice.
-    own = (datasette.metadata("queries", database=database, fallback=False) or {}).keys()
-    return {
-        name: {**_settings(query), "params": list(query.params)} for name, query in queries().items() if name not in own
-    }
+    own = datasette.metadata("queries", database=database, fallback=False) or {}
+    offered = {}
+    for name, query in queries().items():
+        # One without SQL says more of ours: who may see it, for example.
+        told = own.get(name, {})
+        if isinstance(told, dict) and "sql" not in told:
+            offered[name] = {**_settings(query), "params": list(query.params), **told}
+    return offered
 
 
 async def add_queries(datasette: Datasette) -> None:

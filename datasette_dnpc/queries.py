@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from datasette_dnpc import sql_files
-from datasette_dnpc.canned import TABLES
 from datasette_dnpc.sql_functions import register
 from importers.readonly import open_readonly
-from importers.schema import VERSION
+from importers.recognise import refusal, unreadable
 
 
 class _Holder(Protocol):
@@ -33,7 +32,7 @@ Database: TypeAlias = "sqlite3.Connection | str | Path | _Holder"
 """A connection, the path of a database, which is then only read, or a Database of sqlite-utils."""
 
 
-class NoAnswer(Exception):
+class NoAnswer(sqlite3.DatabaseError):
     """A database that the queries can not be asked of; the message says why, and what to do."""
 
 
@@ -72,22 +71,25 @@ def rows(database: Database, name: str, /, **params: object) -> list[dict[str, A
     :param params: of the query, each of which may be left out
 
     Raises ValueError where there is no query or parameter of that name, sqlite3.Error where the database
-    can't be read or is none of dnpc's.
+    can't be read; of a path, NoAnswer where it is none of dnpc's, or of another version.
     """
     if name not in sql_files.queries():
         raise ValueError(f"{name!r} is no query. There are: {', '.join(sql_files.queries())}")
-    with connected(database) as conn:
+    with connected(database, name) as conn:
         return select(conn, name, params).dicts()
 
 
 @contextmanager
-def connected(database: Database) -> Iterator[sqlite3.Connection]:
+def connected(database: Database, sql: str = "") -> Iterator[sqlite3.Connection]:
     """Give a connection to a database; one that was opened here is closed in the end.
+
+    :param sql: what will be asked; where it names a canned query, a path has to be a database of dnpc
 
     Raises sqlite3.Error where a path can't be opened: a mistyped one is no new empty database.
     """
     if isinstance(database, (str, Path)):
-        with open_readonly(Path(database)) as conn:
+        opened = open_dnpc if sql in sql_files.queries() else open_readonly
+        with opened(Path(database)) as conn:
             yield conn
     else:
         yield database if isinstance(database, sqlite3.Connection) else database.conn
@@ -122,27 +124,26 @@ def open_dnpc(path: Path) -> Iterator[sqlite3.Connection]:
         raise NoAnswer(f"{path} does not exist. Make it with: dnpc import PATH --db {path}")
     try:
         with open_readonly(path) as conn:
-            _check(conn, path)
+            if why := no_answer(conn, path):
+                raise NoAnswer(why)
             yield conn
+    except NoAnswer:
+        raise
     except sqlite3.DatabaseError as error:
-        raise NoAnswer(f"{path} can not be read: {error}") from None
+        raise NoAnswer(unreadable(path, error)) from None
 
 
-def _check(conn: sqlite3.Connection, path: Path) -> None:
-    try:
-        names = {name for (name,) in conn.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
-    except sqlite3.DatabaseError as error:
-        raise NoAnswer(f"{path} is no dnpc database: {error}") from None
-    if not names >= TABLES:
-        raise NoAnswer(f"{path} is no dnpc database: it has no table {', '.join(sorted(TABLES - names))}")
-    version = conn.execute("PRAGMA user_version").fetchone()[0]
-    if version != VERSION:
-        raise NoAnswer(
-            f"{path} was made by another version of dnpc (schema {version}, this one has {VERSION}). "
-            "Import the logs into a new database with --db"
-        )
+def no_answer(conn: sqlite3.Connection, path: Path) -> str | None:
+    """Say why the queries can not be asked of a database, and the way out; None where they can.
+
+    Raises sqlite3.DatabaseError where it can't be read.
+    """
+    if why := refusal(conn, path):
+        return why
+    names = {name for (name,) in conn.execute("SELECT name FROM sqlite_master WHERE type = 'view'")}
     if missing := sorted(sql_files.views().keys() - names):
-        raise NoAnswer(
+        return (
             f"{path} was made by an older dnpc: it has no view {', '.join(missing)}. "
             f"Any import into it makes them: dnpc import PATH --db {path}"
         )
+    return None

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from datasette_dnpc.sequences import LiveVariant, Step, steps, variants
+from datasette_dnpc.sequences import Bins, LiveVariant, Step, step_bins, steps, variants
 from datasette_dnpc.sql_files import FOLDER, load, queries
 from importers.figures import StepFigures
 
@@ -26,6 +26,12 @@ MOST_VARIANTS = 20
 MOST_EVENTS = 200
 """Events of a variant on the page: cells of its strip and rows of its steps."""
 
+MOST_RUNS = 900
+"""Runs to choose from: the latest."""
+
+COUNTED_EVENTS = 60_000
+"""Most events read to see how the steps of a variant are spread."""
+
 _SQL = load(FOLDER / "pages")
 
 
@@ -39,6 +45,8 @@ class Variant:
 
     id: int
     """Id in the table ``variants``; for sequences computed on request, a number from 1 on."""
+    rank: int
+    """1 for the most common."""
     states: list[str]
     """The first of them, as many as are shown."""
     events: int
@@ -62,6 +70,9 @@ class Choice:
     """Name of an app; empty: all."""
     executor: str = ""
     """Label of an executor; empty: all."""
+    apps: list[str] = field(default_factory=list)
+    """Apps of the run, or of all."""
+    executors: list[str] = field(default_factory=list)
 
     @property
     def values(self) -> dict[str, str]:
@@ -90,8 +101,12 @@ class Sequences:
     steps: list[Step] = field(default_factory=list)
     steps_of: str = ""
     """Over which roots the steps are."""
+    of_roots: int = 0
+    """Roots of the chosen variant, in the run and of the app and executor."""
     examples: list[dict[str, Any]] = field(default_factory=list)
     note: str = ""
+    live_variant: LiveVariant | None = None
+    """The chosen one, where it was computed on request."""
 
 
 async def _rows(database: Database, sql: str, params: dict[str, Any]) -> list[dict[str, Any]]:
@@ -108,16 +123,23 @@ async def choose(database: Database, root_type: str, run: str, app: str = "", ex
         " order by kept_root_type.rank is null, kept_root_type.rank, span_types.name",
         {},
     )
-    runs = await _rows(database, "select id, key, name from runs order by id", {})
+    runs = await _rows(
+        database,
+        "select id, key, coalesce(name, key) as name from runs order by :run in (key, name) desc, id desc limit :runs",
+        {"run": run, "runs": MOST_RUNS},
+    )
     default = await _rows(database, "select type from default_type", {})
     name = root_type or (default[0]["type"] if default else None)
+    chosen = next((one for one in runs if run and run in (one["key"], one["name"])), None)
+    tasks = await _rows(database, _SQL["task_choices"].sql, {"run": chosen["key"] if chosen else ""})
     return Choice(
         root_types,
-        runs,
+        sorted(runs, key=lambda one: -int(one["id"])),
         next((one for one in root_types if one["name"] == name), None),
-        next((one for one in runs if run and run in (one["key"], one["name"])), None),
+        chosen,
         app,
         executor,
+        *([str(row["name"]) for row in tasks if row["kind"] == kind] for kind in ("app", "executor")),
     )
 
 
@@ -143,12 +165,12 @@ async def _stored(database: Database, choice: Choice, wanted: str) -> Sequences:
     # As of the query event_steps: of a common variant only one event may be known.
     most = max(rows, key=lambda row: row["spans"] * row["events"], default={"variant": ""})
     shown = wanted if wanted in {str(row["variant"]) for row in rows} else str(most["variant"])
-    for row in rows:
+    for rank, row in enumerate(rows, start=1):
         if len(result.variants) >= MOST_VARIANTS and str(row["variant"]) != shown:
             continue
         states = [str(state) for state in json.loads(kept[row["variant"]]["sequence"])]
         figures = (row["spans"], row["share"], row["mean_duration"])
-        result.variants.append(Variant(row["variant"], states[:MOST_EVENTS], len(states), *figures))
+        result.variants.append(Variant(row["variant"], rank, states[:MOST_EVENTS], len(states), *figures))
     chosen = result.chosen = _pick(result.variants, shown)
     if chosen is None:
         return result
@@ -161,7 +183,8 @@ async def _stored(database: Database, choice: Choice, wanted: str) -> Sequences:
     )
     measured = await _rows(database, queries()["event_steps"].sql, {**choice.values, "variant": str(chosen.id)})
     result.steps = [_step(row) for row in measured[:MOST_EVENTS]]
-    result.steps_of = _of(measured[0]["roots"], measured[0]["of_roots"])
+    result.of_roots = measured[0]["of_roots"]
+    result.steps_of = _of(measured[0]["roots"], result.of_roots)
     return result
 
 
@@ -171,11 +194,45 @@ def _step(row: dict[str, Any]) -> Step:
     return Step(f"{row['span_type']}/{row['event_type']}", figures)
 
 
-async def _live(database: Database, choice: Choice, wanted: str) -> Sequences:
+def bins_asked(choice: Choice, found: Sequences, bins: Bins) -> dict[str, Any]:
+    """Return what the page's SQL ``step_bins`` is asked for, to count the steps of the chosen variant."""
+    assert found.chosen is not None
+    return {
+        "variant": found.chosen.id,
+        **choice.ids,
+        "roots": max(min(COUNTED_EVENTS // found.chosen.events, SAMPLE), 1),
+        "steps": len(found.steps) - 1,
+        "log": int(bins.log),
+        "low": bins.low,
+        "high": bins.high,
+        "bins": bins.number,
+    }
+
+
+async def count_steps(database: Database, choice: Choice, found: Sequences, bins: Bins) -> list[dict[int, int]]:
+    """Return for each event of the chosen variant how many roots took how long for the step up to it.
+
+    That is, bin to roots; bin -1 has those that take no time, which a logarithmic scale has no place for. The first
+    event ends no step.
+    """
+    if found.live_variant is not None:
+        return await asyncio.to_thread(step_bins, found.live_variant, len(found.steps), bins)
+    counted: list[dict[int, int]] = [{} for _ in found.steps]
+    for row in await _rows(database, _SQL["step_bins"].sql, bins_asked(choice, found, bins)):
+        counted[row["position"]] = {int(number): roots for number, roots in json.loads(row["counts"]).items()}
+    return counted
+
+
+def live_asked(choice: Choice) -> dict[str, Any]:
+    """Return what the page's SQL ``live_events`` is asked for."""
     assert choice.root_type is not None
-    asked = {"root_type": choice.root_type["id"], **choice.ids}
-    [counted] = await _rows(database, _SQL["live_roots"].sql, asked)
-    found = await _events(database, {**asked, "roots": SAMPLE})
+    return {"root_type": choice.root_type["id"], **choice.ids, "roots": SAMPLE, "events": MOST_READ}
+
+
+async def _live(database: Database, choice: Choice, wanted: str) -> Sequences:
+    asked = live_asked(choice)
+    [counted] = await _rows(database, _SQL["live_roots"].sql, {name: asked[name] for name in _SQL["live_roots"].params})
+    found = await _events(database, asked)
     with_events = sum(len(variant.roots) for variant in found)
     result = Sequences(live=True, of_variants=len(found))
     result.note = f"Computed now, from the events of {_of(with_events, counted['spans'])}"
@@ -186,18 +243,20 @@ async def _live(database: Database, choice: Choice, wanted: str) -> Sequences:
         mean = sum(live.durations) / spans
         share = 100 * spans / with_events
         states = list(live.states[:MOST_EVENTS])
-        result.variants.append(Variant(number, states, len(live.states), spans, share, mean))
+        result.variants.append(Variant(number, number, states, len(live.states), spans, share, mean))
     result.chosen = _pick(result.variants, wanted)
     if result.chosen is not None:
         live = found[result.chosen.id - 1]
         result.steps = await asyncio.to_thread(steps, live, MOST_EVENTS)
+        result.live_variant = live
+        result.of_roots = len(live.roots)
         result.steps_of = _of(len(live.roots), len(live.roots))
         result.examples = await _live_examples(database, live)
     return result
 
 
 async def _events(database: Database, params: dict[str, Any]) -> list[LiveVariant]:
-    result = await database.execute(_SQL["live_events"].sql, {**params, "events": MOST_READ})
+    result = await database.execute(_SQL["live_events"].sql, params)
     rows = result.rows
     if len(rows) == MOST_READ:
         # The last root may have lost some of its events.
@@ -213,7 +272,12 @@ async def _live_examples(database: Database, variant: LiveVariant) -> list[dict[
     picked = dict.fromkeys((ordered[0], ordered[(len(ordered) - 1) // 2], ordered[-1]))
     examples = []
     for duration, root in picked:
-        [row] = await _rows(database, "select id, uuid, key from spans where id = :id", {"id": root})
+        [row] = await _rows(
+            database,
+            "select spans.id, uuid, spans.key, coalesce(runs.name, runs.key) as run_name"
+            " from spans left join runs on runs.id = run where spans.id = :id",
+            {"id": root},
+        )
         examples.append({**row, "duration": duration})
     return examples
 

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Response, sync_playwright
 
 from datasette_dnpc import queries as answers
-from datasette_dnpc.pages import PAGES
+from datasette_dnpc.pages import OTHER_VERSION, PAGES
 from datasette_dnpc.sql_files import queries
+from datasette_dnpc.sql_functions import duration_text
 from tests.imports import dnpc, query
 
 pytestmark = pytest.mark.browser
@@ -184,16 +189,105 @@ def test_sequences_page_shows_variants_and_steps(page: Page, address: str) -> No
 def test_sequences_page_by_keyboard(page: Page, address: str) -> None:
     page.goto(f"{address}/-/dnpc/dnpc/sequences")
     page.locator("select[name=run]").focus()
-    page.keyboard.press("End")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.name") == "app"
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    page.wait_for_url("**run=run-b**")
+    page.wait_for_url("**run=run-**")
     page.locator(".dnpc-choice input[type=submit]").focus()
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.closest('.dnpc-variants') !== null")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.wait_for_url("**variant=**")
+
+
+def test_steps_are_spread_as_the_query_behind_says(page: Page, real_address: str) -> None:
+    page.goto(f"{real_address}/sequences")
+    behind = page.locator(".dnpc-made-of details", has_text="How the durations of each step")
+    query_address = behind.locator("a").first.get_attribute("href", timeout=5000)
+    assert query_address
+    path, _, asked = query_address.partition("?")
+    rows = page.request.get(f"{real_address.partition('/-/')[0]}{path}.json?{asked}&_shape=array").json()
+    counted = [json.loads(row["counts"]) for row in rows]
+    charts = page.locator("td.dnpc-spread")
+    assert charts.count() == 1 + len(counted) > 5
+    for i, counts in enumerate(counted, start=1):
+        drawn = charts.nth(i).locator(".dnpc-histogram")
+        assert (drawn.get_attribute("d") or "").count("Z") == len(counts)
+        # As wide and as high on the screen as the bins that it is of.
+        box, chart = drawn.bounding_box(), charts.nth(i).locator("svg").bounding_box()
+        assert box and chart
+        bins = [int(number) for number in counts]
+        if min(bins) >= 0:
+            share = (max(bins) + 1 - min(bins)) / 60
+            assert share * chart["width"] * 0.9 <= box["width"] <= share * chart["width"] + 2
+        assert box["height"] == pytest.approx(chart["height"] * 100 / 120, abs=1.5)
+    # The texts of the axis lie beside each other.
+    texts = [box for one in page.locator("th.dnpc-spread .dnpc-ticks span").all() if (box := one.bounding_box())]
+    assert len(texts) > 2
+    for before, after in pairwise(texts):
+        assert before["x"] + before["width"] < after["x"]
+
+
+def test_from_a_step_to_its_slowest_example(page: Page, real: Path, real_address: str) -> None:
+    page.goto(f"{real_address}/sequences")
+    link = page.get_by_role("link", name="Slowest examples of step 3,")
+    link.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**step=3#examples")
+    variant = parse_qs(urlsplit(page.url).query)["variant"][0]
+    rows = answers.rows(real, "sequence_examples", variant=variant, position=3, rows=20)
+    lines = page.get_by_role("region", name="Slowest examples").locator("tbody tr")
+    assert lines.count() == len(rows) > 0
+    for i, row in enumerate(rows):
+        assert str(duration_text(row["duration"])) in lines.nth(i).inner_text()
+    lines.first.locator("a").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/span/{rows[0]['uuid']}")
+
+
+def test_sequences_of_one_app(page: Page, real: Path, real_address: str) -> None:
+    [(app,)] = query(real, "SELECT app FROM task_times GROUP BY app ORDER BY count(*) LIMIT 1")
+    page.goto(f"{real_address}/sequences")
+    page.locator("select[name=app]").select_option(app)
+    page.locator(".dnpc-choice input[type=submit]").click()
+    page.wait_for_url(f"**app={app}**")
+    assert page.locator("select[name=app]").input_value() == app
+    rows = answers.rows(real, "event_sequences", app=app)
+    counts = page.locator(".dnpc-count strong").all_inner_texts()
+    assert counts == [f"{row['spans']:,}" for row in rows[: len(counts)]]
+
+
+def test_span_by_key(page: Page, real_address: str) -> None:
+    page.goto(f"{real_address}/span")
+    page.locator("input[name=key]").fill("2")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**key=2**")
+    link = page.get_by_role("link", name="parsl.monitoring.task 2", exact=True).first
+    link.click()
+    page.wait_for_url("**/span/*-*")
+    assert page.locator("h1").inner_text() == "parsl.monitoring.task 2"
+
+
+def test_database_of_another_version_is_readable(browser: Browser, synthetic_db: Path, tmp_path: Path) -> None:
+    """At 400 pixels, light and dark; from the menu."""
+    old = tmp_path / "old.sqlite3"
+    old.write_bytes(synthetic_db.read_bytes())
+    with closing(sqlite3.connect(old)) as conn:
+        conn.execute("PRAGMA user_version = 1")
+    with served(old, tmp_path / "log") as address:
+        schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+        for scheme in schemes:
+            page = browser.new_page(viewport={"width": 400, "height": 900}, color_scheme=scheme)
+            page.goto(address)
+            page.locator("details.nav-menu summary").click()
+            page.get_by_role("link", name=OTHER_VERSION).click()
+            assert "made by another version of dnpc" in page.locator("h1").inner_text()
+            assert page.evaluate("document.documentElement.scrollWidth") <= 400
+            assert serious(page) == []
+            page.close()
 
 
 def paths(database: Path) -> list[str]:

@@ -429,12 +429,27 @@ async def test_layers_failures_workers_and_blocks_are_those_of_the_queries(datab
 
 
 @pytest.mark.asyncio
+async def test_a_task_that_failed_is_found_from_its_key(database: Path) -> None:
+    datasette = Datasette([str(database)])
+    linked = 0
+    for run in runs_of(database):
+        page = await get(datasette, run_address(database, run["run"], part="layers"))
+        for link, key in re.findall(r'<td><a href="([^"]+)">(\d+)</a></td></tr>', page):
+            spans = await get(datasette, unescape(link))
+            assert f"Spans of key {key}" in spans and f"parsl.monitoring.task {key}" in spans
+            linked += 1
+    assert linked
+
+
+@pytest.mark.asyncio
 async def test_page_of_a_run_by_key_by_name_or_of_the_latest(database: Path) -> None:
     datasette = Datasette([str(database)])
     for run in runs_of(database):
         for path in (run_address(database, run["run"]), run_address(database, "", run=run["name"])):
             assert f"<h1>Run {run['name']}</h1>" in await get(datasette, path)
-    [(latest,)] = query(database, "SELECT name FROM runs ORDER BY id DESC LIMIT 1")
+    [(latest,)] = query(
+        database, "SELECT name FROM runs ORDER BY (SELECT min(began) FROM spans WHERE run = runs.id) DESC LIMIT 1"
+    )
     assert f"<h1>Run {latest}</h1>" in await get(datasette, run_address(database, ""))
     await get(datasette, run_address(database, "none such"), 404)
     assert "There is no such run" in await get(datasette, run_address(database, "", run="none such"))

@@ -342,6 +342,32 @@ async def test_span_that_is_not_there(database: Path) -> None:
 
 
 @pytest.mark.asyncio
+async def test_spans_are_found_by_key_and_run(database: Path) -> None:
+    datasette = Datasette([str(database)])
+    path = address(database, "span")
+    rows = query(
+        database,
+        """SELECT runs.key, span_types.name || ' ' || spans.key, uuid FROM spans
+           JOIN span_types ON span_types.id = type JOIN runs ON runs.id = run WHERE spans.key = '1'""",
+    )
+    runs = {run for run, _, _ in rows}
+    assert len(runs) > 1
+
+    def found(page: str) -> set[tuple[str, str]]:
+        listed = page.partition('aria-label="Spans of the key"')[2]
+        return set(re.findall(r'href="/-/dnpc/real/span/([^"]+)">([^<]+)</a>', listed))
+
+    assert found(await get(datasette, f"{path}?key=+1+")) == {(uuid, name) for _, name, uuid in rows}
+    for run in runs:
+        of_run = {(uuid, name) for key, name, uuid in rows if key == run}
+        assert found(await get(datasette, f"{path}?key=1&run={run}")) == of_run
+    # A surrogate key names one; what nothing has is said to be so, and harms nothing.
+    assert found(await get(datasette, f"{path}?key={rows[0][2]}")) == {(rows[0][2], rows[0][1])}
+    nothing = await get(datasette, f"{path}?key=%3Cscript%3Ealert(1)")
+    assert "No span has the key &lt;script&gt;alert(1)" in nothing and "<script>alert(1)" not in nothing
+
+
+@pytest.mark.asyncio
 async def test_span_page_without_a_span_offers_the_slowest(database: Path) -> None:
     datasette = Datasette([str(database)])
     page = await get(datasette, address(database, "span"))

@@ -38,6 +38,7 @@ async def _context(visit: Visit) -> Context:
     context: Context = {
         "types": types,
         "runs": await visit.read("runs"),
+        "choices": await visit.read("task_choices", run=asked.get("run", "")),
         "states": [row["state"] for row in states],
         "kept": any(row["kept"] for row in states),
         "asked": asked,

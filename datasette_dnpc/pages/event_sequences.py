@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 from datasette_dnpc.pages.colours import state_colours
 from datasette_dnpc.pages.frame import Context, Page, Row, Visit, page_sql
+from datasette_dnpc.pages.step_charts import Spread, StepAxis, axis_of_steps, in_turn
 from datasette_dnpc.sequences import Step
-from datasette_dnpc.sequences_data import Choice, Sequences, TooManyEventsError, choose, read
+from datasette_dnpc.sequences_data import (
+    Choice,
+    Sequences,
+    TooManyEventsError,
+    bins_asked,
+    choose,
+    count_steps,
+    live_asked,
+    read,
+)
 
 ARGUMENTS = ("root_type", "run", "app", "executor", "variant")
 """Of the address; besides them ``step``, the number of one whose slowest examples are asked for."""
@@ -24,6 +32,7 @@ async def _context(visit: Visit) -> Context:
     choice, found = Choice([], [], None, None), Sequences(live=False)
     step: int | None = None
     slowest: list[Row] = []
+    axis = spreads = None
     with visit.within_limit():
         try:
             choice = await choose(visit.database, *asked)
@@ -32,6 +41,10 @@ async def _context(visit: Visit) -> Context:
             visit.error = "One span of this type has too many events below it to show them as a sequence."
     _note(visit, choice, found)
     chosen = _chosen(choice)
+    with visit.within_limit():
+        axis = axis_of_steps(found.steps)
+        if axis is not None:
+            spreads = await _spreads(visit, choice, found, axis)
     with visit.within_limit():
         # The first event ends no step.
         if (
@@ -53,8 +66,10 @@ async def _context(visit: Visit) -> Context:
             "distributions", **chosen, **_between(found.steps[number - 1], found.steps[number])
         ),
         "colours": state_colours(state for variant in found.variants for state in variant.states),
-        "axis": (axis := _axis(found.steps)),
-        "bars": [_bar(step, axis) for step in found.steps],
+        "axis": axis if spreads else None,
+        "spreads": spreads,
+        "bars": list(in_turn(found.steps)),
+        "run_names": {one["key"]: one["name"] for one in choice.runs},
         "step": step,
         "slowest": slowest,
         "all_variants": visit.query_url("event_sequences", **chosen),
@@ -69,6 +84,14 @@ def _chosen(choice: Choice) -> dict[str, Any]:
     return {name: value for name, value in choice.values.items() if value}
 
 
+async def _spreads(visit: Visit, choice: Choice, found: Sequences, axis: StepAxis) -> list[Spread]:
+    """Return how the step up to each event is spread; the first event ends none."""
+    counted = await count_steps(visit.database, choice, found, axis.bins)
+    if not found.live:
+        visit.note_sql(page_sql()["step_bins"], bins_asked(choice, found, axis.bins))
+    return [axis.spread(step, roots) for step, roots in zip(found.steps, counted, strict=True)]
+
+
 def _between(before: Step, after: Step) -> dict[str, str]:
     """Return the arguments which ask for how long it takes from one event to the next."""
     return {"start_state": before.state, "end_state": after.state}
@@ -80,45 +103,9 @@ def _note(visit: Visit, choice: Choice, found: Sequences) -> None:
         return
     chosen = _chosen(choice)
     if found.live:
-        visit.note_sql(page_sql()["live_events"], {})
+        assert choice.root_type is not None
+        visit.note_sql(page_sql()["live_events"], live_asked(choice))
         return
     visit.note_query("event_sequences", **chosen)
     visit.note_query("event_steps", **chosen, variant=found.chosen.id)
-    visit.note_query("sequence_examples", **chosen, variant=found.chosen.id)
-    visit.note_query("states_over_time", **chosen)
-
-
-@dataclass(frozen=True)
-class Bar:
-    """Where one step lies on the common time axis, in per cent of it. Each begins where the one before ends."""
-
-    left: float
-    width: float
-    """As long as the step in the mean."""
-    least: float
-    most: float
-    """From the shortest to the 95th percentile."""
-    median: float
-
-
-def _axis(steps: Sequence[Step]) -> float:
-    """Return the length of the axis in seconds: all means, and the 95th percentiles up to twice as far."""
-    total = steps[-1].figures.cumulative if steps else 0.0
-    ends = (step.figures.cumulative - step.figures.mean + step.figures.p95 for step in steps)
-    return min(max(total, *ends, 0.0), 2 * total) if steps else 0.0
-
-
-def _bar(step: Step, seconds: float) -> Bar:
-    figures = step.figures
-    start = figures.cumulative - figures.mean
-
-    def place(time: float) -> float:
-        return min(100 * time / seconds, 100.0) if seconds > 0 else 0.0
-
-    return Bar(
-        place(start),
-        place(figures.cumulative) - place(start),
-        place(start + figures.min),
-        place(start + figures.p95),
-        place(start + figures.p50),
-    )
+    visit.note_sql(page_sql()["examples"], {"variant": found.chosen.id, **choice.ids})

@@ -8,6 +8,7 @@ for the end of the page.
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,11 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from datasette_dnpc.access import may_query, may_view
+from datasette_dnpc.access import may_query, may_view, may_view_query, may_view_table
 from datasette_dnpc.canned import is_dnpc
 from datasette_dnpc.output import printable
+from datasette_dnpc.queries import no_answer
 from datasette_dnpc.sql_files import FOLDER, SqlFile, load, queries
 from datasette_dnpc.sql_functions import duration_text, iso_time
+from datasette_dnpc.sql_tables import tables_read
+from importers.recognise import TABLES
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -80,6 +84,7 @@ class Visit:
     run_key: str = ""
     """Key of the run that a page is about: links to other pages ask for it, else for that of the address."""
     _may_query: bool = False
+    _queries: set[str] = field(default_factory=set)
 
     @property
     def run(self) -> str:
@@ -126,16 +131,14 @@ class Visit:
     async def ask(self, name: str, /, **params: object) -> list[Row]:
         """Return the rows of a canned query; its SQL is noted for the page."""
         query = queries()[name]
-        found = await self._rows(query.sql, {**dict.fromkeys(query.params, ""), **params})
         self.note_query(name, **params)
-        return found
+        return await self._rows(query.sql, {**dict.fromkeys(query.params, ""), **params})
 
     async def read(self, name: str, /, **params: object) -> list[Row]:
         """Return the rows of SQL in the folder ``sql/pages``; it is noted for the page."""
         file = page_sql()[name]
-        found = await self._rows(file.sql, params)
         self.note_sql(file, params)
-        return found
+        return await self._rows(file.sql, params)
 
     async def _rows(self, sql: str, params: Mapping[str, object]) -> list[Row]:
         result = await self.database.execute(sql, params)
@@ -143,6 +146,7 @@ class Visit:
 
     def note_query(self, name: str, /, **params: object) -> None:
         """Note a canned query for the page."""
+        self._queries.add(name)
         data = {format.upper(): self.query_url(name, format, **params) for format in ("json", "csv")}
         title, sql = queries()[name].title, queries()[name].sql
         self.sources.append(Source(title, sql, self.query_url(name, **params), data, {}))
@@ -154,6 +158,18 @@ class Visit:
             asked = urlencode({"sql": file.sql, **{name: "" if v is None else v for name, v in params.items()}})
             href = f"{self.datasette.urls.database(self.database.name)}?{asked}"
         self.sources.append(Source(file.title, file.sql, href, {}, dict(params)))
+
+    async def may_be_shown(self) -> bool:
+        """Tell whether the visitor may see each canned query and table that the page was made of."""
+        who = (self.datasette, self.request.actor, self.database.name)
+        tables = set[str]().union(*(tables_read(source.sql) for source in self.sources))
+        for query in sorted(self._queries):
+            if not await may_view_query(*who, query):
+                return False
+        for table in sorted(tables):
+            if not await may_view_table(*who, table):
+                return False
+        return True
 
     @contextmanager
     def within_limit(self) -> Iterator[None]:
@@ -223,18 +239,20 @@ async def _answer(datasette: Datasette, request: Any, page: Page) -> Any:
     if not await may_view(datasette, request.actor, database.name):
         raise Forbidden("You do not have permission to view this database")
     if not await is_dnpc(database):
-        raise NotFound("This database was not made by dnpc, or by an older one: it lacks tables or views")
+        return await _no_pages(datasette, database, request)
     visit = Visit(datasette, database, request, page)
     visit._may_query = await may_query(datasette, request.actor, database.name)
     context: Context = {}
     with visit.within_limit():
         context = await page.context(visit)
+    if not await visit.may_be_shown():
+        raise Forbidden("You do not have permission to view all that this page is made of")
     shared: Context = {
         "page": page,
         "pages": PAGES.values(),
         "visit": visit,
         "database": database.name,
-        "database_file": Path(database.path).name if database.path else database.name,
+        "database_file": file_name(database),
         "error": visit.error,
         "made_of": visit.sources,
         "path": visit.url(page.name, visit.item),
@@ -244,7 +262,46 @@ async def _answer(datasette: Datasette, request: Any, page: Page) -> Any:
         "json_text": json_text,
     }
     html = await datasette.render_template(page.template, {**shared, **context}, request=request)
-    return Response.html(html, status=503 if visit.error else 200)
+    return Response.html(_without_hiding(html), status=503 if visit.error else 200)
+
+
+async def _no_pages(datasette: Datasette, database: Database, request: Any) -> Any:
+    """Answer for a database without pages: one of another version of dnpc gets a page that says what to do."""
+    from datasette.utils.asgi import NotFound, Response
+
+    why = await other_version(database)
+    if why is None:
+        raise NotFound("This database was not made by dnpc")
+    context = {"database": database.name, "why": why}
+    html = await datasette.render_template("dnpc_other_version.html", context, request=request)
+    return Response.html(html, status=404)
+
+
+async def other_version(database: Database) -> str | None:
+    """Say why a database that another version of dnpc made has no pages, and the way out; None for all others."""
+    if database.name.startswith("_") or not set(await database.table_names()) >= TABLES:
+        return None
+    why: str | None = await database.execute_fn(lambda conn: no_answer(conn, Path(file_name(database))))
+    return why
+
+
+def file_name(database: Database) -> str:
+    """Return the name of a database's file, without its folder."""
+    return Path(database.path).name if database.path else str(database.name)
+
+
+_HIDING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_SHOWN = re.compile(r'>[^<]*|\b(?:title|aria-label|alt)="[^"]*"')
+
+
+def _without_hiding(html: str) -> str:
+    """Replace in what a page shows the characters of names that control a terminal, or turn text round.
+
+    The values of fields and links stay as they are: they ask for just these names.
+    """
+    if not _HIDING.search(html):
+        return html
+    return _SHOWN.sub(lambda shown: _HIDING.sub("\N{REPLACEMENT CHARACTER}", shown[0]), html)
 
 
 def _printable(value: object) -> str:

@@ -45,8 +45,9 @@ class Part:
 
 async def _context(visit: Visit) -> Context:
     runs = await visit.read("runs")
-    wanted = visit.item or visit.argument("run") or (str(runs[0]["key"]) if runs else "")
-    found = await visit.ask("runs_overview", run=wanted) if wanted else []
+    wanted = visit.item or visit.argument("run")
+    # Without one, the latest.
+    found = await visit.ask("runs_overview", run=wanted, rows=1)
     if not found and not visit.item:
         return {"run": None, "runs": runs}
     if not found:
@@ -94,9 +95,10 @@ async def _over_time(visit: Visit, run: Row) -> Context:
     asked = {name: visit.argument(name).strip() for name in FILTERS}
     asked = {name: value for name, value in asked.items() if value}
     of_app = asked.get("lanes_by") == "app"
-    choices = await visit.read("run_choices", run=key)
+    root_types = await visit.read("run_root_types", run=key)
+    choices = await visit.read("task_choices", run=key)
     types = await visit.read("run_span_types", run=key) if of_app else []
-    root_type = asked.get("root_type") or _first(choice["name"] for choice in choices if choice["kind"] == "root type")
+    root_type = asked.get("root_type") or _first(row["name"] for row in root_types)
     filters: dict[str, object] = {"run": key, **{name: asked.get(name, "") for name in ("app", "executor")}}
     clip: dict[str, object] = {f"{name}_seconds": window.get(name, "") for name in ("from", "to")}
     states = await _within_limit(visit, visit.ask("states_over_time", **filters, **clip, root_type=root_type))
@@ -119,6 +121,7 @@ async def _over_time(visit: Visit, run: Row) -> Context:
         "axis": axis,
         "asked": {**asked, "root_type": root_type},
         "window": window,
+        "root_types": root_types,
         "choices": choices,
         "span_types": types,
         "of_app": of_app,

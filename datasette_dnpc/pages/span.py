@@ -1,4 +1,4 @@
-"""The page of one span: ``/-/dnpc/DATABASE/span/UUID``; without a uuid, the slowest ones to choose from."""
+"""The page of one span: ``/-/dnpc/DATABASE/span/UUID``; without a uuid, some to choose from."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from datasette_dnpc.pages.colours import type_colours
 from datasette_dnpc.pages.frame import Context, Page, Row, Visit, json_text
 from datasette_dnpc.pages.source_text import LogFiles, roots
+from datasette_dnpc.sql_functions import iso_time
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Fact:
 async def _context(visit: Visit) -> Context:
     wanted = visit.item or visit.argument("uuid").strip()
     if not wanted:
-        return {"span": None, "slowest": await visit.ask("slowest_spans", run=visit.argument("run"))}
+        return await _to_choose_from(visit)
     spans = await visit.read("span_facts", uuid=wanted)
     if not spans:
         from datasette.utils.asgi import NotFound
@@ -41,6 +42,27 @@ async def _context(visit: Visit) -> Context:
         context["ancestors"] = await visit.read("span_ancestors", uuid=wanted)
         context["samples"] = await visit.read("span_samples", uuid=wanted)
     return context
+
+
+async def _to_choose_from(visit: Visit) -> Context:
+    run, key = visit.argument("run"), visit.argument("key").strip()
+    runs = await visit.read("runs")
+    context: Context = {"span": None, "runs": runs, "key": key, "found": []}
+    context["run_names"] = {one["key"]: one["name"] for one in runs}
+    with visit.within_limit():
+        if key:
+            # A surrogate key is as good: it names one span in any run.
+            facts = await visit.read("span_facts", uuid=key)
+            context["found"] = [*map(_in_list, facts), *await visit.read("spans_of_key", key=key, run=run)]
+        else:
+            context["found"] = await visit.ask("slowest_spans", run=run)
+    return context
+
+
+def _in_list(span: Row) -> Row:
+    """Return a row of ``span_facts`` in the shape of those of ``spans_of_key``."""
+    began = span["began"]
+    return {**span, "began_iso": iso_time(began), "duration": span["ended"] - began if began is not None else None}
 
 
 PAGE = Page("span", "Span", "span", "dnpc_span.html", _context, run=True, has_item=True)

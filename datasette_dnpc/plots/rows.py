@@ -51,6 +51,8 @@ def table(data: Source, sql: str | None = None, params: Mapping[str, Any] | None
         database, and then ``sql`` says what to read
     :param sql: a SELECT, or the name of a canned query such as ``'durations'``
     :param params: of the SQL; a canned query's may be left out
+
+    Raises sqlite3.Error where a database can't be read, or is none that a canned query reads.
     """
     if isinstance(data, Table):
         return data
@@ -59,7 +61,7 @@ def table(data: Source, sql: str | None = None, params: Mapping[str, Any] | None
     if held or isinstance(data, (str, Path, sqlite3.Connection)):
         if sql is None:
             raise ValueError("sql is missing: give a SELECT or the name of a canned query")
-        with connected(cast(Database, data)) as conn:
+        with connected(cast(Database, data), sql) as conn:
             return select(conn, sql, params)
     rows = list(data)
     columns = tuple(rows[0].keys()) if rows else ()

@@ -9,6 +9,7 @@
 @column id id of the root span
 @column uuid its surrogate key
 @column key its key within its run
+@column run_name name of its run, or the run's key; NULL if none
 @column duration seconds from first to last event of its sequence
 */
 with timed as (
@@ -16,13 +17,14 @@ with timed as (
         spans.id,
         spans.uuid,
         spans.key,
+        (select coalesce(name, key) from runs where runs.id = spans.run) as run_name,
         sequences.ended - sequences.began as duration,
         row_number() over (order by sequences.ended - sequences.began, spans.uuid) as rank,
         count(*) over () as roots
     from sequences
     join spans on spans.id = sequences.root
     where sequences.variant = :variant
-        and (:run is null or spans.run = :run)
+        and (nullif(:run, '') is null or spans.run = :run)
         and (
             coalesce(:app, '') = '' and coalesce(:executor, '') = ''
             or sequences.root in (
@@ -33,7 +35,7 @@ with timed as (
             )
         )
 )
-select id, uuid, key, duration
+select id, uuid, key, run_name, duration
 from timed
 where rank in (1, (roots + 1) / 2, roots)
 order by rank

@@ -18,7 +18,7 @@ with recursive below(root, span) as (
     from (
         select id from spans
         where type = :root_type
-            and (:run is null or run = :run)
+            and (nullif(:run, '') is null or run = :run)
             and (
                 coalesce(:app, '') = '' and coalesce(:executor, '') = ''
                 or id in (
@@ -29,7 +29,7 @@ with recursive below(root, span) as (
                 )
             )
         order by uuid
-        limit :roots
+        limit cast(:roots as integer)
     )
     union
     select below.root, subspans.subspan from below join subspans on subspans.superspan = below.span
@@ -45,4 +45,4 @@ join span_types on span_types.id = spans.type
 join events on events.span = below.span
 join event_types on event_types.id = events.type
 order by below.root, events.time, state
-limit :events
+limit cast(:events as integer)

@@ -11,7 +11,7 @@
 select count(*) as spans
 from spans
 where type = :root_type
-    and (:run is null or run = :run)
+    and (nullif(:run, '') is null or run = :run)
     and (
         coalesce(:app, '') = '' and coalesce(:executor, '') = ''
         or id in (

@@ -1,0 +1,68 @@
+/*
+@title How the durations of each step of a variant are spread
+@description Roots of a variant counted by how long each step took: into bins of one width, or of one ratio. Over a random
+    sample of the roots, always the same.
+@param variant id of a variant
+@param run id of a run, NULL for all
+@param app name of an app; empty: all
+@param executor label of an executor; empty: all
+@param roots most roots to look at
+@param steps last step to look at
+@param log 1 for a logarithmic scale, else 0
+@param low seconds: where the first bin begins; above 0 on a logarithmic scale
+@param high seconds: where the last bin ends
+@param bins number of bins
+@needs root_event span_app
+@column position of the step: 1 for that from the first event to the second
+@column spans roots that are counted
+@column counts JSON object: roots in each bin that has any, by its number from 0; -1 for those that take no time, which a
+    logarithmic scale has no place for
+*/
+with sampled as materialized (
+    select sequences.root
+    from sequences
+    join spans on spans.id = sequences.root
+    where sequences.variant = :variant
+        and (nullif(:run, '') is null or spans.run = :run)
+        and (
+            coalesce(:app, '') = '' and coalesce(:executor, '') = ''
+            or sequences.root in (
+                select span
+                from span_app
+                where (coalesce(:app, '') = '' or app = :app)
+                    and (coalesce(:executor, '') = '' or executor = :executor)
+            )
+        )
+    -- A uuid is a hash: its order is random, and the same in every database.
+    order by spans.uuid
+    limit cast(:roots as integer)
+),
+timed as (
+    select
+        row_number() over by_root - 1 as position,
+        time - lag(time, 1, time) over by_root as seconds
+    from root_event
+    where root in (select root from sampled)
+    window by_root as (partition by root order by time, state)
+),
+placed as (
+    select
+        position,
+        iif(:log, ln(seconds / :low) / ln(:high / :low), (seconds - :low) / (:high - :low)) as place,
+        seconds
+    from timed
+    where position between 1 and cast(:steps as integer)
+),
+counted as (
+    select
+        position,
+        -- The axis may be made of figures of other roots than these.
+        iif(:log and seconds <= 0, -1, min(max(cast(:bins * place as integer), 0), :bins - 1)) as bin,
+        count(*) as spans
+    from placed
+    group by 1, 2
+)
+select position, sum(spans) as spans, json_group_object(cast(bin as text), spans) as counts
+from counted
+group by position
+order by position
