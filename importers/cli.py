@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,12 @@ import click
 
 from importers.database import StoreError
 from importers.formats import Added, load_formats
+from importers.on_parsl import EngineError, OnParsl
 from importers.pattern_file import FormatError
 from importers.pipeline import NothingToImport, Summary, import_paths
 from importers.readonly import open_readonly
-from importers.report import drift_lines, report_rows, summary_text
+from importers.recognise import refusal, unreadable
+from importers.report import drift_lines, plain, report_rows, summary_text
 from importers.times import UnknownZone, clock_of_name
 
 database_option: Callable[[Any], Any] = click.option(
@@ -38,6 +40,17 @@ class _ImporterOption(click.Option):
         """Return the two columns of the help."""
         self.help = f"Use this importer only: {', '.join(sorted(load_formats(Added()).importers))}, or one named here."
         return super().get_help_record(ctx)
+
+
+class Incomplete(click.ClickException):
+    """An import that is done, but lacks what files hold that could not be read. It ends with status 1."""
+
+    def __init__(self, summary: Summary) -> None:
+        super().__init__(
+            f"What could not be read, as said above, is not in {summary.database}: see to it and import again. "
+            "All else is there"
+        )
+        self.summary = summary
 
 
 class _Commands(click.Group):
@@ -91,6 +104,10 @@ def main() -> None:
     type=click.IntRange(1),
     help="Read in this many processes. Default: one for each processor, up to 4.",
 )
+@click.option("--parsl", "parsl_config", type=_FILE, metavar="CONFIG.py",
+              help="Have workers of Parsl read, by the Config named config that this Python file makes. They need "
+              "dnpc, and the logs and the folder of the database under the same paths.")  # fmt: skip
+@click.option("--follow-links", is_flag=True, help="Follow symbolic links that lead out of the folders given.")
 @click.option("--quiet", is_flag=True, help="No progress bar, and no summary unless something went wrong.")
 def import_(
     paths: tuple[Path, ...],
@@ -100,6 +117,8 @@ def import_(
     modules: tuple[Path, ...],
     importer: str | None,
     jobs: int | None,
+    parsl_config: Path | None,
+    follow_links: bool,
     quiet: bool,
 ) -> Summary:
     """Import logs: runinfo folders, run directories, or single log files."""
@@ -116,8 +135,13 @@ def import_(
     if importer and importer not in formats.importers:
         known = ", ".join(sorted(formats.importers))
         raise click.BadParameter(f"{importer!r} is no importer. Known are {known}", param_hint="--importer")
+    if parsl_config and jobs:
+        raise click.UsageError("--jobs has this machine read, --parsl others: give one of them")
     try:
-        with _progress_bar(not quiet and sys.stderr.isatty()) as (started, progress):
+        with (
+            _progress_bar(not quiet and sys.stderr.isatty()) as (started, progress),
+            OnParsl(parsl_config, database) if parsl_config else nullcontext() as reading,
+        ):
             summary = import_paths(
                 paths,
                 database,
@@ -125,13 +149,17 @@ def import_(
                 importer=importer,
                 formats=formats,
                 jobs=jobs,
+                follow_links=follow_links,
+                reading=reading,
                 started=started,
                 progress=progress,
                 finish=create_views,
             )
-    except (NothingToImport, StoreError, FormatError) as error:
-        raise click.ClickException(str(error)) from None
+    except (NothingToImport, StoreError, FormatError, EngineError) as error:
+        raise click.ClickException(plain(str(error))) from None
     _tell(summary, quiet)
+    if summary.unread:
+        raise Incomplete(summary)
     return summary
 
 
@@ -157,7 +185,7 @@ def create_views(conn: sqlite3.Connection) -> None:
 
 
 def _tell(summary: Summary, quiet: bool) -> None:
-    wrong = not summary.understood or summary.failed or any(read.error for read in summary.read)
+    wrong = not summary.understood or summary.failed or summary.unread or any(read.error for read in summary.read)
     if not quiet or wrong:
         with open_readonly(summary.database) as conn:
             click.echo(summary_text(conn, summary), err=quiet)
@@ -178,13 +206,15 @@ def sources(database: Path, check: bool) -> None:
         raise click.ClickException(f"{database} does not exist. Make it with: dnpc import PATH --db {database}")
     try:
         with open_readonly(database) as conn:
+            if why := refusal(conn, database):
+                raise click.ClickException(why)
             drifted = drift_lines(conn) if check else []
             if check and not drifted:
                 click.echo("No drift: every line that looks like an event is known.")
             else:
                 click.echo("\n".join(drifted or report_rows(conn)))
     except sqlite3.Error as error:
-        raise click.ClickException(f"{database} is no dnpc database: {error}") from None
+        raise click.ClickException(unreadable(database, error)) from None
     if drifted:
         sys.exit(1)
 
@@ -220,7 +250,11 @@ def serve(
     try:
         port = serve.free_port(host, port)
         if paths:
-            summary = context.invoke(import_, paths=paths, database=database, timezone=timezone)
+            try:
+                summary = context.invoke(import_, paths=paths, database=database, timezone=timezone)
+            except Incomplete as error:
+                error.show()
+                summary = error.summary
             source_roots = (*source_roots, *_folders_of_runs(summary))
         with queries.open_dnpc(database):
             pass
@@ -228,6 +262,30 @@ def serve(
         raise click.ClickException(str(error)) from None
     roots = source_roots if host in serve.LOOPBACK else ()
     serve.serve(database, host, port, roots, lambda address: click.echo(f"\n  {address}\n\nCtrl-C ends it."))
+
+
+@main.group()
+def export() -> None:
+    """Write a database for other programs."""
+
+
+@export.command()
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@database_option
+def parquet(folder: Path, database: Path) -> None:
+    """Write each table as a Parquet file into a new folder, which DuckDB and Spark query.
+
+    Its views.sql makes the tables and views of the database in DuckDB.
+    """
+    from datasette_dnpc.export_parquet import CanNotExport
+    from datasette_dnpc.export_parquet import export as export_parquet
+    from datasette_dnpc.queries import NoAnswer
+
+    try:
+        rows = export_parquet(database, folder)
+    except (CanNotExport, NoAnswer) as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{folder} has {len(rows)} tables with {sum(rows.values()):,} rows, and views.sql for DuckDB.")
 
 
 def _folders_of_runs(summary: Summary) -> list[Path]:

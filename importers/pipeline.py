@@ -16,10 +16,10 @@ from importers.database import open_store
 from importers.formats import Added, Formats, load_formats
 from importers.pattern_file import PatternFormat
 from importers.plugins import Outside
-from importers.reading import SMALL, ReadSource, Sink, no_cycle_collection, read_all, size_of
+from importers.reading import SMALL, Reading, ReadSource, Sink, no_cycle_collection, read_all, size_of
 from importers.readonly import open_readonly
 from importers.runs import has_tasks, read_run
-from importers.sources import Importer, Source, find_sources
+from importers.sources import Importer, Source, Unread, find_sources
 from importers.store import Store, clock_text
 from importers.times import Clock, clock_of_name, clock_of_offset, machine_clock
 
@@ -48,6 +48,11 @@ class Summary:
     """Whether an importer from outside failed on a file's name."""
 
     @property
+    def unread(self) -> int:
+        """How many files and folders could not be read, in whole or in part."""
+        return sum(isinstance(why, Unread) for _, why in self.skipped) + sum(read.unread for read in self.read)
+
+    @property
     def understood(self) -> bool:
         """Whether any record of any source gave rows, now or in an earlier import."""
         return self.unchanged_gave_rows or any(read.batch.records for read in self.read)
@@ -61,6 +66,8 @@ def import_paths(
     importer: str | None = None,
     formats: Formats | None = None,
     jobs: int | None = None,
+    follow_links: bool = False,
+    reading: Reading | None = None,
     progress: Callable[[int], object] = lambda size: None,
     started: Callable[[int], object] = lambda size: None,
     finish: Callable[[sqlite3.Connection], object] = lambda conn: None,
@@ -69,7 +76,8 @@ def import_paths(
 
     ``clock`` reads local times of runs whose own log does not show their zone; by default that is this machine's.
     ``formats`` are the importers to choose from, by default dnpc's own and those of installed packages.
-    ``jobs`` is how many processes read; by default one, or for much to read one for each processor.
+    ``jobs`` is how many processes read; by default one, or for much to read one for each processor. ``reading`` has
+    others read, in place of ``read_all``. ``follow_links`` has symbolic links followed that lead out of the folders.
     ``started`` is told how many bytes will be read, ``progress`` of each piece. ``finish`` gets the connection before
     the commit.
 
@@ -85,7 +93,7 @@ def import_paths(
     places.run_above.cache_clear()
     cctools.managers.cache_clear()
     vine_runs.forget()
-    sources = vine_runs.adopt(adopt(find_sources(paths, chosen, summary.skipped, summary.unknown)))
+    sources = vine_runs.adopt(adopt(find_sources(paths, chosen, summary.skipped, summary.unknown, follow_links)))
     notes = list(_not_found(chosen, {source.importer for source in sources}))
     if not sources:
         raise NothingToImport(_nothing(paths, chosen, summary.skipped, notes))
@@ -109,7 +117,7 @@ def import_paths(
             in_parts = getattr(formats.importers[source.importer], "IN_PARTS", False)
             return partial(store.add_part, source) if in_parts and store.known(source) is None else None
 
-        for found in read_all(sources, formats, jobs, progress, sink_of):
+        for found in (reading or partial(read_all, jobs=jobs))(sources, formats, progress=progress, sink_of=sink_of):
             _store(store, found, summary, formats.version(found.source.importer))
         summary.skipped += _not_read_again(store.dropped, sources)
         store.flush()
@@ -138,7 +146,10 @@ def _not_found(importers: Iterable[Importer], found: set[str]) -> Iterator[tuple
     for importer in importers:
         for what, (first, times) in importer.failures.items() if isinstance(importer, Outside) else ():
             yield first, f"the importer {importer.NAME} failed on it ({times} files in all): {what}"
-        if isinstance(importer, PatternFormat) and importer.NAME not in found:
+        if isinstance(importer, PatternFormat) and importer.stalled_at is not None:
+            why = f"a regular expression of {importer.origin}, path or time, takes too long on it: make it simpler"
+            yield importer.stalled_at, f"{why}. The files after this one were not looked at for this format"
+        elif isinstance(importer, PatternFormat) and importer.NAME not in found:
             yield Path(importer.origin), f"no file under these paths is one that it takes: {importer.takes}"
 
 
@@ -146,7 +157,8 @@ def _store(store: Store, found: ReadSource, summary: Summary, version: str) -> N
     known = store.known(found.source)
     if known is not None and found.error is not None:
         why = f"it can not be read now ({found.error}); what was imported from it before stays"
-        summary.skipped.append((found.source.path, why))
+        kind = Unread if found.unread else str
+        summary.skipped.append((found.source.path, kind(why)))
     elif known is not None and known.records and version and not known.fingerprint.startswith(version):
         why = "another state of its format has imported it before: use this one with a new database, with --db"
         summary.skipped.append((found.source.path, why))
@@ -195,7 +207,9 @@ def _nothing(
 ) -> str:
     names = ", ".join(str(path) for path in paths)
     kinds = ", ".join(importer.NAME for importer in importers)
-    links_out = f" ({len(skipped)} symbolic links were not followed)" if skipped else ""
+    notes += [(path, why) for path, why in skipped if isinstance(why, Unread)]
+    links = sum(not isinstance(why, Unread) for _, why in skipped)
+    links_out = f" ({links} symbolic links were not followed)" if links else ""
     return (
         f"No log that dnpc knows under {names}{links_out}. Give a Parsl runinfo folder, a run directory like "
         f"runinfo/000, or one log file. Looked for: {kinds}" + "".join(f". {path}: {why}" for path, why in notes)

@@ -104,6 +104,12 @@ def where(error: BaseException, file: str) -> str:
 
 def load_module(file: Path) -> Outside:
     """Run a Python file that is an importer. Raises FormatError."""
+    module, code = run_file(file)
+    return Outside(module, str(file), str(file), hashlib.sha1(code, usedforsecurity=False).hexdigest())
+
+
+def run_file(file: Path) -> tuple[ModuleType, bytes]:
+    """Run a Python file, and return it as a module, and its code. Raises FormatError."""
     # Compiled here, so that no compiled file is left beside it, nor an old one taken for it.
     try:
         code = file.read_bytes()
@@ -117,7 +123,7 @@ def load_module(file: Path) -> Outside:
         exec(compile(code, str(file), "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
         raise FormatError(f"{file}: {where(error, str(file))}") from None
-    return Outside(module, str(file), str(file), hashlib.sha1(code, usedforsecurity=False).hexdigest())
+    return module, code
 
 
 def installed() -> Iterator[Outside | FormatError]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from importers.database import StoreError
 from importers.formats import Added, Formats, formats_here
@@ -33,13 +33,17 @@ PARTS_AHEAD = 32
 
 @dataclass
 class ReadSource:
-    """What came of reading one source. ``error`` says why it could not be read, if so."""
+    """What came of reading one source. ``error`` says why it could not be read, if so.
+
+    ``unread`` tells that the file was at fault, not its importer: it may hold what should be in the database.
+    """
 
     source: Source
     batch: Batch
     size: int
     fingerprint: str
     error: str | None = None
+    unread: bool = False
 
 
 def read_source(
@@ -55,7 +59,9 @@ def read_source(
     """
     formats = formats_here(formats) if isinstance(formats, Added) else formats or Formats()
     batch = Batch(source.run.key, sink=sink)
-    fingerprint, error, size = "", None, size_of(source)
+    fingerprint, error, unread = "", None, False
+    found = _file_of(source)
+    _, size = found or (0, 0)
     with no_cycle_collection():
         try:
             fingerprint = formats.importers[source.importer].read(source, batch, progress)
@@ -65,14 +71,33 @@ def read_source(
             batch, error = Batch(source.run.key), f"its importer failed: {failure}"
             batch.reject("the importer failed", 0, str(failure))
         except OSError as failure:
-            error = failure.strerror or type(failure).__name__
+            error, unread = failure.strerror or str(failure) or type(failure).__name__, True
             batch.reject("the file can not be read", 0, error)
+        left = _file_of(source)
+        if found and left and (found[0] != left[0] or left[1] < size):
+            # The next import reads it, whatever it holds then.
+            fingerprint, size = formats.version(source.importer), min(size, left[1])
+            error, unread = error or "it was cut or replaced while it was read", True
+            batch.reject("the file was cut or replaced while it was read", size, source.name)
         if not batch.records and not batch.unmatched:
             batch.reject("nothing in this file is known to the importer", 0, source.name)
         batch.format = batch.format or "empty"
         batch.seal()
         batch.sink = None
-    return ReadSource(source, batch, size, fingerprint, error)
+    return ReadSource(source, batch, size, fingerprint, error, unread)
+
+
+class Reading(Protocol):
+    """Reads sources into rows, and yields what came of each in their order: as ``read_all``, whoever does it."""
+
+    def __call__(  # noqa: D102
+        self,
+        sources: list[Source],
+        formats: Formats,
+        /,
+        progress: Callable[[int], object],
+        sink_of: Callable[[Source], Sink | None],
+    ) -> Iterator[ReadSource]: ...
 
 
 @contextmanager
@@ -223,7 +248,14 @@ def _share(sources: list[Source], jobs: int) -> list[list[int]]:
 
 def size_of(source: Source) -> int:
     """Return the size of a source's file in bytes; 0 where it can't be told."""
+    found = _file_of(source)
+    return found[1] if found else 0
+
+
+def _file_of(source: Source) -> tuple[int, int] | None:
+    """Return what tells a source's file from others of its name, and its size in bytes; None where there is none."""
     try:
-        return source.path.stat().st_size
+        status = source.path.stat()
     except OSError:
-        return 0
+        return None
+    return status.st_ino, status.st_size
