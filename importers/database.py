@@ -70,7 +70,7 @@ def _begin_new(conn: sqlite3.Connection) -> Store:
 
 def _begin_existing(conn: sqlite3.Connection, path: Path) -> Store:
     version = conn.execute("PRAGMA user_version").fetchone()[0]
-    tables = {name for (name,) in conn.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    tables = {name for (name,) in conn.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
     if not {"spans", "events", "sources"} <= tables:
         raise StoreError(f"{path} is no dnpc database. Choose another place with --db")
     if version != schema.VERSION:
