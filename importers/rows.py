@@ -252,10 +252,8 @@ class Batch:
         self.first_span += len(part.span_types)
         self.events_given += len(part.event_times)
         if part.event_times:
-            self.times_given = [
-                min([*self.times_given, *part.event_times]),
-                max([*self.times_given, *part.event_times]),
-            ]
+            times = part.event_times
+            self.times_given = [min([*self.times_given, min(times)]), max([*self.times_given, max(times)])]
         self.sink(part)
 
     def seal(self) -> None:

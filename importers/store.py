@@ -47,7 +47,9 @@ class Store:
         self._next_id: int = conn.execute("SELECT coalesce(max(id), 0) + 1 FROM span_rows").fetchone()[0]
         self._new = _NewSpans()
         self._first_new = self._next_id
-        self._bounds: dict[int, tuple[float, float]] = {}
+        self._began: dict[int, float] = {}
+        self._ended: dict[int, float] = {}
+        """Times of the first and the last event of spans that got some, since they were last written."""
         self._stale_bounds: set[int] = set()
         self._attributes: dict[int, str] = {}
         self._texts = AttributeTexts(conn)
@@ -260,13 +262,11 @@ class Store:
         times = batch.event_times
         last = dict(zip(spans, times, strict=True))
         first = dict(zip(reversed(spans), reversed(times), strict=True))
-        bounds = self._bounds
-        if not bounds:
-            bounds.update((span, (began, last[span])) for span, began in first.items())
-            return
-        for span, began in first.items():
-            old = bounds.get(span)
-            bounds[span] = (began, last[span]) if old is None else (min(old[0], began), max(old[1], last[span]))
+        for span in self._began.keys() & first.keys():
+            first[span] = min(first[span], self._began[span])
+            last[span] = max(last[span], self._ended[span])
+        self._began |= first
+        self._ended |= last
 
     def _numbers(self, batch: Batch, spans: list[int], types: list[int]) -> Sequence[int]:
         """Number events that are alike, those in earlier parts of a source first."""
@@ -304,24 +304,24 @@ class Store:
     def _write_spans(self) -> None:
         """Write the spans, with their attributes and the times of their first and last event."""
         first = self._first_new
-        new, nothing = self._new, (None, None)
+        new = self._new
         size = len(new.uuids)
-        kept = self._texts.share([self._attributes.get(span) for span in range(first, first + size)])
-        bounds = [self._bounds.get(span, nothing) for span in range(first, first + size)]
+        spans = range(first, first + size)
+        kept = self._texts.share(list(map(self._attributes.get, spans)))
         highs, lows = _halves(new.uuids)
         insert(
             self.conn,
             """INSERT INTO span_rows
                (id, uuid_high, uuid_low, type, run, key, began, ended, attributes_shared, attributes_own)""",
             (
-                range(first, first + size),
+                spans,
                 highs,
                 lows,
                 new.types,
                 new.runs,
                 new.keys,
-                [began for began, _ended in bounds],
-                [ended for _began, ended in bounds],
+                list(map(self._began.get, spans)),
+                list(map(self._ended.get, spans)),
                 [shared for shared, _own in kept],
                 [own for _shared, own in kept],
             ),
@@ -330,9 +330,9 @@ class Store:
         self.conn.executemany(
             """UPDATE span_rows SET began = min(coalesce(began, ?1), ?1), ended = max(coalesce(ended, ?2), ?2)
                WHERE id = ?3""",
-            ((*bounds, span) for span, bounds in self._bounds.items() if span < first),
+            ((began, self._ended[span], span) for span, began in self._began.items() if span < first),
         )
-        self._new, self._attributes, self._bounds = _NewSpans(), {}, {}
+        self._new, self._attributes, self._began, self._ended = _NewSpans(), {}, {}, {}
         self._first_new = self._next_id
 
     def _add_attributes(self, found: dict[int, str]) -> None:
