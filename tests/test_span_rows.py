@@ -45,6 +45,7 @@ TEXTS: dict[str, list[str | None]] = {
     "none": [None, None],
     "alike": [text(app="work", host="node-1")] * 3 + [None],
     "numbers": [text(app="work", size=number / 7, cores=4, host="node-1") for number in range(20)],
+    "other numbers beside them": [text(app="work", size=number / 7, cores=8, host="node-1") for number in range(20)],
     "numbers at both ends": [text(a=number, app="an app of mine", b=number * 3) for number in range(20)],
     "one number in another": [text(app="a long name", size=1), text(app="a long name", size=11)],
     "negative and exponents": [text(app="work", size=x, host="node-1") for x in (-1.5e-7, 2e-05, 1.5, -1.5, 15, 0)],
@@ -75,6 +76,15 @@ def test_what_attributes_have_in_common_is_kept_once(empty: sqlite3.Connection) 
     assert rows == [(whole, ""), ('{"app": "work", "host": "node-1", "size": ', ', "unit": "MB"}')]
     own = [own for _shared, own in kept if own is not None]
     assert own == [repr(number / 7) for number in range(1000)]
+
+
+def test_no_number_is_divided(empty: sqlite3.Connection) -> None:
+    """Else each part of a log, in which other digits happen to be the same, would have an end of its own."""
+    texts = AttributeTexts(empty)
+    for first in (100, 200, 300):
+        texts.share([text(app="work", size=first + number, host="node-1") for number in range(0, 100, 10)])
+    rows = empty.execute("SELECT head, tail FROM attribute_texts").fetchall()
+    assert rows == [('{"app": "work", "size": ', ', "host": "node-1"}')]
 
 
 @pytest.mark.parametrize("parts", [("t", "run", "17"), ("t", "run"), ("t", "é", "a/b"), ("parsl.try", "r", 1)])
