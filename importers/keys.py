@@ -8,6 +8,7 @@ where scope is the smallest thing in which the local id is unique.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import TypeAlias
 
 Part: TypeAlias = str | int | float | bytes | None
@@ -36,7 +37,33 @@ def encode_part(part: Part) -> bytes:
     return b"s%d:%b" % (len(text), text)
 
 
-_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+# Version 5 and variant 10xx, as RFC 9562 sections 5.5 and 4.1 lay them out: what the bytes 6 and 8 become.
+_VERSION = bytes(byte & 0x0F | 0x50 for byte in range(256))
+_VARIANT = bytes(byte & 0x3F | 0x80 for byte in range(256))
+
+
+def uuids_of(digests: Iterable[bytes]) -> list[bytes]:
+    """Return the UUID of each SHA-1 digest, as 16 bytes: the keys that ``KeyPrefix.digest`` was asked for."""
+    joined = bytearray(b"".join(digests))
+    joined[6::20] = joined[6::20].translate(_VERSION)
+    joined[8::20] = joined[8::20].translate(_VARIANT)
+    whole = bytes(joined)
+    return [whole[start : start + 16] for start in range(0, len(whole), 20)]
+
+
+def uuid_text(uuid: bytes) -> str:
+    """Return a UUID of 16 bytes as 36 characters."""
+    text = uuid.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def uuid_bytes(text: str) -> bytes:
+    """Return the 16 bytes of a UUID's text; where it is another text, the bytes of that."""
+    try:
+        found = bytes.fromhex(text.replace("-", ""))
+    except ValueError:
+        found = b""
+    return found if len(found) == 16 else text.encode("utf-8", "surrogatepass")
 
 
 class KeyPrefix:
@@ -50,19 +77,15 @@ class KeyPrefix:
 
     def __call__(self, *parts: Part) -> str:
         """Return the key of the prefix followed by these parts, as a 36 character UUID."""
-        return self._key(b"".join(map(encode_part, parts)))
-
-    def key(self, part: str) -> str:
-        """Return the key of the prefix followed by one text: the common case, and the fast one."""
-        return self._key(f"s{len(part)}:{part}".encode()) if part.isascii() else self(part)
-
-    def _key(self, encoded: bytes) -> str:
         digest = self._hash.copy()
-        digest.update(encoded)
-        text = digest.hexdigest()
-        # Version 5 and variant 10xx, as RFC 9562 sections 5.5 and 4.1 lay them out.
-        variant = _VARIANT[text[16]]
-        return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{variant}{text[17:20]}-{text[20:32]}"
+        digest.update(b"".join(map(encode_part, parts)))
+        return uuid_text(uuids_of([digest.digest()])[0])
+
+    def digest(self, part: str) -> bytes:
+        """Return what ``uuids_of`` makes the key of the prefix followed by one text of: for many keys at a time."""
+        digest = self._hash.copy()
+        digest.update(f"s{len(part)}:{part}".encode() if part.isascii() else encode_part(part))
+        return digest.digest()
 
 
 _no_prefix = KeyPrefix()

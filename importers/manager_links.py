@@ -298,6 +298,8 @@ def _link_tasks(conn: sqlite3.Connection, run: int, kind: str, types: dict[str, 
     if not managers:
         return
     executor_tasks = _executor_tasks(conn, run, kind, types)
+    if executor_tasks.keys().isdisjoint(label for _span, _key, label in managers):
+        return
     manager_tasks = _manager_tasks(conn, run, kind, types)
     of_label = Counter(label for _span, _key, label in managers)
     for span, key, label in managers:

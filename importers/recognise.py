@@ -16,9 +16,9 @@ def refusal(conn: sqlite3.Connection, path: Path) -> str | None:
 
     Raises sqlite3.DatabaseError where it can't be read: ``unreadable`` says what to do.
     """
-    names = {name for (name,) in conn.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    names = {name for (name,) in conn.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
     if missing := sorted(TABLES - names):
-        return f"{path} is no dnpc database: it has no table {', '.join(missing)}. Choose another with --db"
+        return f"{path} is no dnpc database: it has no table or view {', '.join(missing)}. Choose another with --db"
     version = conn.execute("PRAGMA user_version").fetchone()[0]
     if version == VERSION:
         return None

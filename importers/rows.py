@@ -13,7 +13,7 @@ from itertools import islice, repeat
 from operator import lt
 from typing import Any, NamedTuple
 
-from importers.keys import KeyPrefix, surrogate_key
+from importers.keys import KeyPrefix, uuids_of
 from importers.times import Clock
 
 TEXT_KEPT = 500
@@ -126,8 +126,8 @@ class Batch:
     span_runs: list[str] = field(default_factory=list)
     span_types: list[str] = field(default_factory=list)
     span_keys: list[tuple[str, ...]] = field(default_factory=list)
-    # Made of these when the batch is sealed: surrogate keys, and local keys as text.
-    uuids: list[str] = field(default_factory=list)
+    # Made of these when the batch is sealed: surrogate keys of 16 bytes, and local keys as text.
+    uuids: list[bytes] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     attributes: dict[int, dict[str, Any]] = field(default_factory=dict)
     attributes_json: dict[int, str] = field(default_factory=dict)
@@ -252,10 +252,8 @@ class Batch:
         self.first_span += len(part.span_types)
         self.events_given += len(part.event_times)
         if part.event_times:
-            self.times_given = [
-                min([*self.times_given, *part.event_times]),
-                max([*self.times_given, *part.event_times]),
-            ]
+            times = part.event_times
+            self.times_given = [min([*self.times_given, min(times)]), max([*self.times_given, max(times)])]
         self.sink(part)
 
     def seal(self) -> None:
@@ -266,18 +264,19 @@ class Batch:
         give the same row, while two events stay two.
         """
         prefixes: dict[tuple[str, str, tuple[str, ...]], KeyPrefix] = {}
+        digests = []
         for run, span_type, key in zip(self.span_runs, self.span_types, self.span_keys, strict=True):
             if not key:
-                self.uuids.append(surrogate_key(span_type, run))
-                self.keys.append(run)
+                digests.append(KeyPrefix(span_type).digest(run))
                 continue
             # Spans of one scope differ in the last part only, so what comes before is hashed once.
             scope = (run, span_type, key[:-1])
             prefix = prefixes.get(scope)
             if prefix is None:
                 prefix = prefixes[scope] = KeyPrefix(span_type, run, *key[:-1])
-            self.uuids.append(prefix.key(key[-1]))
-            self.keys.append("/".join(key))
+            digests.append(prefix.digest(key[-1]))
+        self.uuids += uuids_of(digests)
+        self.keys += ["/".join(key) if key else run for run, key in zip(self.span_runs, self.span_keys, strict=True)]
         texts: dict[int, str] = {}
         for span, found in self.attributes.items():
             # Many spans may share one dictionary.

@@ -2,13 +2,15 @@
 
 Times are REAL seconds since 1970, UTC. Integer ids are local to one database file:
 join databases by ``uuid``, never by ``id``.
+
+Spans are kept in ``span_rows`` in little space, and read and written as the view ``spans``.
 """
 
 from __future__ import annotations
 
 import sqlite3
 
-VERSION = 2
+VERSION = 3
 """Kept in ``PRAGMA user_version``: raised when the tables change their meaning."""
 
 TABLES = """
@@ -49,22 +51,77 @@ CREATE TABLE event_types (
     name TEXT NOT NULL UNIQUE
 );
 
-/* A timed thing. */
-CREATE TABLE spans (
+/* What the attributes of many spans have in common, kept once. Each has its own text between head and tail. */
+CREATE TABLE attribute_texts (
     id INTEGER PRIMARY KEY,
-    uuid TEXT NOT NULL,            -- unique: surrogate_key(type, run key, local key parts...)
+    head TEXT NOT NULL,
+    tail TEXT NOT NULL,
+    UNIQUE (head, tail)
+);
+
+/* A timed thing, as it is kept. The view spans has the same rows, easier to read. */
+CREATE TABLE span_rows (
+    id INTEGER PRIMARY KEY,
+    uuid_high INTEGER NOT NULL,    -- the first half of the uuid as a number; all of it as text if uuid_low is NULL
+    uuid_low INTEGER,              -- the other half
     type INTEGER NOT NULL REFERENCES span_types(id),
     run INTEGER REFERENCES runs(id),
-    key TEXT NOT NULL,             -- the local key, readable: 'htex_Local/17'
-    began REAL,                    -- time of its first event
-    ended REAL,                    -- time of its last event
-    attributes TEXT,               -- JSON object
-    note TEXT
+    key TEXT NOT NULL,
+    began REAL,
+    ended REAL,
+    attributes_shared INTEGER REFERENCES attribute_texts(id),
+    attributes_own TEXT,           -- all of the attributes, or what is between head and tail
+    note TEXT,
+    uuid TEXT GENERATED ALWAYS AS (iif(
+        uuid_low IS NULL,
+        uuid_high,
+        printf(
+            '%08x-%04x-%04x-%04x-%012x',
+            uuid_high >> 32 & 0xffffffff, uuid_high >> 16 & 0xffff, uuid_high & 0xffff,
+            uuid_low >> 48 & 0xffff, uuid_low & 0xffffffffffff
+        )
+    )) VIRTUAL
 );
+
+/* A timed thing. */
+CREATE VIEW spans AS
+SELECT
+    id,
+    uuid,                          -- unique: surrogate_key(type, run key, local key parts...)
+    type,
+    run,
+    key,                           -- the local key, readable: 'htex_Local/17'
+    began,                         -- time of its first event
+    ended,                         -- time of its last event
+    iif(
+        attributes_shared IS NULL,
+        attributes_own,
+        (SELECT head || coalesce(attributes_own, '') || tail FROM attribute_texts WHERE id = attributes_shared)
+    ) AS attributes,               -- JSON object
+    note
+FROM span_rows;
+
+/* Spans can be written to like a table. */
+CREATE TRIGGER spans_insert INSTEAD OF INSERT ON spans BEGIN
+    INSERT INTO span_rows (id, uuid_high, type, run, key, began, ended, attributes_own, note)
+    VALUES (NEW.id, NEW.uuid, NEW.type, NEW.run, NEW.key, NEW.began, NEW.ended, NEW.attributes, NEW.note);
+END;
+CREATE TRIGGER spans_update INSTEAD OF UPDATE ON spans BEGIN
+    UPDATE span_rows
+    SET id = NEW.id, type = NEW.type, run = NEW.run, key = NEW.key, began = NEW.began, ended = NEW.ended,
+        note = NEW.note
+    WHERE id = OLD.id;
+    UPDATE span_rows SET uuid_high = NEW.uuid, uuid_low = NULL WHERE id = NEW.id AND NEW.uuid IS NOT OLD.uuid;
+    UPDATE span_rows SET attributes_shared = NULL, attributes_own = NEW.attributes
+    WHERE id = NEW.id AND NEW.attributes IS NOT OLD.attributes;
+END;
+CREATE TRIGGER spans_delete INSTEAD OF DELETE ON spans BEGIN
+    DELETE FROM span_rows WHERE id = OLD.id;
+END;
 
 /* A time and a type in a span. Clustered, so that a span's events lie together in time order. */
 CREATE TABLE events (
-    span INTEGER NOT NULL REFERENCES spans(id),
+    span INTEGER NOT NULL REFERENCES span_rows(id),
     time REAL NOT NULL,
     type INTEGER NOT NULL REFERENCES event_types(id),
     n INTEGER NOT NULL,            -- 0, or counts events alike in span, time and type
@@ -76,8 +133,8 @@ CREATE TABLE events (
 
 /* Nesting, a DAG: a task is in its try and on its worker. */
 CREATE TABLE subspans (
-    superspan INTEGER NOT NULL REFERENCES spans(id),
-    subspan INTEGER NOT NULL REFERENCES spans(id),
+    superspan INTEGER NOT NULL REFERENCES span_rows(id),
+    subspan INTEGER NOT NULL REFERENCES span_rows(id),
     key TEXT NOT NULL,             -- the name of the subspan in the superspan
     note TEXT,
     PRIMARY KEY (superspan, subspan)
@@ -85,8 +142,8 @@ CREATE TABLE subspans (
 
 /* Two accounts of one thing. Undirected. */
 CREATE TABLE facets (
-    left INTEGER NOT NULL REFERENCES spans(id),
-    right INTEGER NOT NULL REFERENCES spans(id),
+    left INTEGER NOT NULL REFERENCES span_rows(id),
+    right INTEGER NOT NULL REFERENCES span_rows(id),
     note TEXT,
     PRIMARY KEY (left, right)
 ) WITHOUT ROWID;
@@ -99,7 +156,7 @@ CREATE TABLE metrics (
 
 /* Numeric series beside spans. */
 CREATE TABLE samples (
-    span INTEGER NOT NULL REFERENCES spans(id),
+    span INTEGER NOT NULL REFERENCES span_rows(id),
     metric INTEGER NOT NULL REFERENCES metrics(id),
     time REAL NOT NULL,
     value REAL,
@@ -203,8 +260,8 @@ DERIVED_TABLES = """
 /* Everything below a root, the root itself included: subspans downwards, facets either way.
    Kept for task-like root types; made again for each root that an import touches. */
 CREATE TABLE descendants (
-    root INTEGER NOT NULL REFERENCES spans(id),
-    span INTEGER NOT NULL REFERENCES spans(id),
+    root INTEGER NOT NULL REFERENCES span_rows(id),
+    span INTEGER NOT NULL REFERENCES span_rows(id),
     PRIMARY KEY (root, span)
 ) WITHOUT ROWID;
 
@@ -215,13 +272,13 @@ CREATE TABLE variants (
     sequence TEXT NOT NULL,        -- JSON list of 'span_type/event_type'
     events INTEGER NOT NULL,       -- length of the sequence
     spans INTEGER NOT NULL,        -- how many roots have it
-    example INTEGER REFERENCES spans(id),
+    example INTEGER REFERENCES span_rows(id),
     UNIQUE (root_type, sequence)
 );
 
 /* One row per root: its variant, first and last event. */
 CREATE TABLE sequences (
-    root INTEGER NOT NULL PRIMARY KEY REFERENCES spans(id),
+    root INTEGER NOT NULL PRIMARY KEY REFERENCES span_rows(id),
     variant INTEGER NOT NULL REFERENCES variants(id),
     began REAL NOT NULL,
     ended REAL NOT NULL
@@ -251,8 +308,8 @@ CREATE TABLE state_counts (
 
 /* One row per Parsl task, though both its log and monitoring may tell of it: see importers/task_table.py. Seconds. */
 CREATE TABLE task_times (
-    task INTEGER PRIMARY KEY REFERENCES spans(id),   -- the log's account, or monitoring's where there is no other
-    monitoring INTEGER REFERENCES spans(id),         -- monitoring's account
+    task INTEGER PRIMARY KEY REFERENCES span_rows(id),   -- the log's account, or monitoring's where there is no other
+    monitoring INTEGER REFERENCES span_rows(id),         -- monitoring's account
     run INTEGER NOT NULL REFERENCES runs(id),
     app TEXT,
     executor TEXT,                 -- label, of the last try that came to one
@@ -262,7 +319,7 @@ CREATE TABLE task_times (
     ended REAL,
     in_submit REAL, in_retry REAL, in_queue REAL, in_transfer REAL, in_dispatch REAL, in_run REAL, in_return REAL,
     chain_seconds REAL,            -- run time of the longest chain that ends with it; NULL if it needs no task
-    chain_needs INTEGER REFERENCES spans(id)         -- the task before it on that chain
+    chain_needs INTEGER REFERENCES span_rows(id)         -- the task before it on that chain
 );
 
 /* Which Parsl task needs which: those that it depends on, and the inner tasks of a join app. */
@@ -276,19 +333,19 @@ CREATE TABLE task_needs (
 /* When which task was on which worker, and in which of its slots: the lowest that was free. Clustered, so that what
    was in a slot lies together in time order. */
 CREATE TABLE stays (
-    worker INTEGER NOT NULL REFERENCES spans(id),
+    worker INTEGER NOT NULL REFERENCES span_rows(id),
     slot INTEGER NOT NULL,         -- counted from 0
     began REAL NOT NULL,
     ended REAL NOT NULL,
-    span INTEGER NOT NULL REFERENCES spans(id),      -- of the task, or of its attempt
-    task INTEGER NOT NULL REFERENCES spans(id),      -- of Parsl, or of the manager where no log tells of Parsl's
+    span INTEGER NOT NULL REFERENCES span_rows(id),      -- of the task, or of its attempt
+    task INTEGER NOT NULL REFERENCES span_rows(id),      -- of Parsl, or of the manager where no log tells of Parsl's
     ended_logged INTEGER NOT NULL, -- 0 where no log tells of the end, which is then the latest that it can be
     PRIMARY KEY (worker, slot, began, ended, span)
 ) WITHOUT ROWID;
 
 /* How many tasks each worker had place for at once, and the first and the last that is known of it. */
 CREATE TABLE worker_slots (
-    worker INTEGER NOT NULL PRIMARY KEY REFERENCES spans(id),
+    worker INTEGER NOT NULL PRIMARY KEY REFERENCES span_rows(id),
     slots INTEGER NOT NULL,
     began REAL,
     ended REAL
@@ -296,9 +353,8 @@ CREATE TABLE worker_slots (
 """
 
 INDEXES = """
-CREATE UNIQUE INDEX spans_uuid ON spans(uuid);
-CREATE INDEX spans_run_type_key ON spans(run, type, key);
-CREATE INDEX spans_type ON spans(type);
+CREATE UNIQUE INDEX spans_uuid ON span_rows(uuid);
+CREATE INDEX spans_type_run_key ON span_rows(type, run, key);
 CREATE INDEX subspans_subspan ON subspans(subspan);
 CREATE INDEX facets_right ON facets(right);
 CREATE INDEX sequences_variant ON sequences(variant);
@@ -340,6 +396,19 @@ def create_tables(conn: sqlite3.Connection) -> None:
     """Create every table of an empty database. Indexes come last: see ``create_indexes``."""
     conn.executescript(TABLES + PARSL_TABLES + DERIVED_TABLES)
     conn.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def pack(conn: sqlite3.Connection) -> None:
+    """Copy tables that were filled row by row, before there are indexes and views, so that their pages are full.
+
+    SQLite leaves an eighth of such pages empty. The pages that the copies leave behind are used by the indexes.
+    """
+    for table in ("events", "subspans"):
+        (definition,) = conn.execute("SELECT sql FROM sqlite_master WHERE name = ?", [table]).fetchone()
+        conn.execute(f"ALTER TABLE {table} RENAME TO loose_{table}")
+        conn.execute(definition)
+        conn.execute(f"INSERT INTO {table} SELECT * FROM loose_{table}")
+        conn.execute(f"DROP TABLE loose_{table}")
 
 
 def create_indexes(conn: sqlite3.Connection) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 import time
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from itertools import count
 from typing import Any, NamedTuple
 
 from importers import schema, sequences, worker_stays
+from importers.attribute_texts import AttributeTexts
+from importers.keys import uuid_bytes, uuid_text
 from importers.rows import Batch, encode
 from importers.sources import Source
 from importers.times import Clock, clock_of_name, clock_of_offset
@@ -40,15 +43,17 @@ class Store:
         self._event_types = _Names(conn, "event_types")
         self._metrics = _Names(conn, "metrics")
         self._loaded: set[str] = set()
-        self._ids: dict[str, int] = {}
-        self._next_id: int = conn.execute("SELECT coalesce(max(id), 0) + 1 FROM spans").fetchone()[0]
+        self._ids: dict[bytes, int] = {}
+        self._next_id: int = conn.execute("SELECT coalesce(max(id), 0) + 1 FROM span_rows").fetchone()[0]
         self._new = _NewSpans()
         self._first_new = self._next_id
-        self._bounds: dict[int, tuple[float, float]] = {}
+        self._began: dict[int, float] = {}
+        self._ended: dict[int, float] = {}
+        """Times of the first and the last event of spans that got some, since they were last written."""
         self._stale_bounds: set[int] = set()
         self._attributes: dict[int, str] = {}
+        self._texts = AttributeTexts(conn)
         self._numbered: dict[str, list[int]] = {}
-        conn.create_function("merged", 2, _merged, deterministic=True)
 
     def known(self, source: Source) -> Known | None:
         """Return what a source was when it was imported before, or None."""
@@ -81,7 +86,7 @@ class Store:
             ("records", "source", sources),
             ("clocks", "source", sources),
             ("joins", "run", ":run"),
-            ("spans", "run", ":run"),
+            ("span_rows", "run", ":run"),
             ("sources", "run", ":run"),
             ("runs", "id", ":run"),
         ):
@@ -162,7 +167,7 @@ class Store:
             self._attributes[span] = _merged(known, attributes)
         self._events(batch, ids, source_id)
         notes = batch.subspan_notes
-        nested = sorted((ids[pair[0]], ids[pair[1]], key, notes.get(pair)) for pair, key in batch.subspans.items())
+        nested = sorted([(ids[pair[0]], ids[pair[1]], key, notes.get(pair)) for pair, key in batch.subspans.items()])
         columns = list(zip(*nested, strict=True)) or [()]
         insert(self.conn, "INSERT OR IGNORE INTO subspans (superspan, subspan, key, note)", columns)
         self.conn.executemany(
@@ -216,20 +221,30 @@ class Store:
         if run_key not in self._loaded:
             self._loaded.add(run_key)
             run = self.run(run_key)
-            self._ids.update(self.conn.execute("SELECT uuid, id FROM spans WHERE run = ?", [run]))
+            rows = self.conn.execute(
+                """SELECT uuid, spans.id FROM span_types
+                   CROSS JOIN spans ON spans.type = span_types.id AND spans.run = ?""",
+                [run],
+            )
+            self._ids.update((uuid_bytes(uuid), span) for uuid, span in rows)
 
     def _span_ids(self, batch: Batch) -> list[int]:
-        known, new, new_ids = self._ids, self._new, count(self._next_id)
-        places: Sequence[int] = range(len(batch.uuids))
-        if not known.keys().isdisjoint(batch.uuids):
-            places = [place for place, uuid in enumerate(batch.uuids) if uuid not in known]
-        known.update((batch.uuids[place], next(new_ids)) for place in places)
-        self._next_id = next(new_ids)
-        new.uuids += [batch.uuids[place] for place in places]
+        known, uuids = self._ids, batch.uuids
+        if known.keys().isdisjoint(uuids) and len(set(uuids)) == len(uuids):
+            ids: Sequence[int] = range(self._next_id, self._next_id + len(uuids))
+            known.update(zip(uuids, ids, strict=True))
+            places: Sequence[int] = range(len(uuids))
+        else:
+            places = [place for place, uuid in enumerate(uuids) if uuid not in known]
+            known.update((uuids[place], span) for span, place in enumerate(places, start=self._next_id))
+            ids = [known[uuid] for uuid in uuids]
+        self._next_id += len(places)
+        new = self._new
+        new.uuids += [uuids[place] for place in places]
         new.types += [self._types[batch.span_types[place]] for place in places]
         new.runs += [self._runs[batch.span_runs[place]] for place in places]
         new.keys += [batch.keys[place] for place in places]
-        return [known[uuid] for uuid in batch.uuids]
+        return list(ids)
 
     def _events(self, batch: Batch, ids: list[int], source: int) -> None:
         spans = [ids[span] for span in batch.event_spans]
@@ -247,13 +262,11 @@ class Store:
         times = batch.event_times
         last = dict(zip(spans, times, strict=True))
         first = dict(zip(reversed(spans), reversed(times), strict=True))
-        bounds = self._bounds
-        if not bounds:
-            bounds.update((span, (began, last[span])) for span, began in first.items())
-            return
-        for span, began in first.items():
-            old = bounds.get(span)
-            bounds[span] = (began, last[span]) if old is None else (min(old[0], began), max(old[1], last[span]))
+        for span in self._began.keys() & first.keys():
+            first[span] = min(first[span], self._began[span])
+            last[span] = max(last[span], self._ended[span])
+        self._began |= first
+        self._ended |= last
 
     def _numbers(self, batch: Batch, spans: list[int], types: list[int]) -> Sequence[int]:
         """Number events that are alike, those in earlier parts of a source first."""
@@ -273,7 +286,7 @@ class Store:
             self.conn.executemany(
                 # A row of a run that went on since is replaced by its later state.
                 f"INSERT OR REPLACE INTO {name} ({names}) VALUES ({marks})",
-                ((batch.uuids[row[0]], *row[1:]) for row in rows),
+                ((uuid_text(batch.uuids[row[0]]), *row[1:]) for row in rows),
             )
 
     def flush(self) -> None:
@@ -283,6 +296,7 @@ class Store:
             self._rebound(run)
         if self._unindexed:
             # Faster once the rows are in than kept up row by row. executescript commits.
+            schema.pack(self.conn)
             schema.create_indexes(self.conn)
             self.conn.execute("BEGIN")
             self._unindexed = False
@@ -290,35 +304,49 @@ class Store:
     def _write_spans(self) -> None:
         """Write the spans, with their attributes and the times of their first and last event."""
         first = self._first_new
-        new, nothing = self._new, (None, None)
+        new = self._new
         size = len(new.uuids)
-        attributes = [self._attributes.get(span) for span in range(first, first + size)]
-        bounds = [self._bounds.get(span, nothing) for span in range(first, first + size)]
+        spans = range(first, first + size)
+        kept = self._texts.share(list(map(self._attributes.get, spans)))
+        highs, lows = _halves(new.uuids)
         insert(
             self.conn,
-            "INSERT INTO spans (id, uuid, type, run, key, began, ended, attributes)",
+            """INSERT INTO span_rows
+               (id, uuid_high, uuid_low, type, run, key, began, ended, attributes_shared, attributes_own)""",
             (
-                range(first, first + size),
-                new.uuids,
+                spans,
+                highs,
+                lows,
                 new.types,
                 new.runs,
                 new.keys,
-                [began for began, _ended in bounds],
-                [ended for _began, ended in bounds],
-                attributes,
+                list(map(self._began.get, spans)),
+                list(map(self._ended.get, spans)),
+                [shared for shared, _own in kept],
+                [own for _shared, own in kept],
             ),
         )
-        old_attributes = {span: found for span, found in self._attributes.items() if span < first}
+        self._add_attributes({span: found for span, found in self._attributes.items() if span < first})
         self.conn.executemany(
-            "UPDATE spans SET attributes = merged(attributes, ?) WHERE id = ?",
-            ((found, span) for span, found in old_attributes.items()),
+            """UPDATE span_rows SET began = min(coalesce(began, ?1), ?1), ended = max(coalesce(ended, ?2), ?2)
+               WHERE id = ?3""",
+            ((began, self._ended[span], span) for span, began in self._began.items() if span < first),
         )
-        self.conn.executemany(
-            "UPDATE spans SET began = min(coalesce(began, ?1), ?1), ended = max(coalesce(ended, ?2), ?2) WHERE id = ?3",
-            ((*bounds, span) for span, bounds in self._bounds.items() if span < first),
-        )
-        self._new, self._attributes, self._bounds = _NewSpans(), {}, {}
+        self._new, self._attributes, self._began, self._ended = _NewSpans(), {}, {}, {}
         self._first_new = self._next_id
+
+    def _add_attributes(self, found: dict[int, str]) -> None:
+        """Add attributes to those that spans have in the database."""
+        merged = []
+        for span, later in found.items():
+            (known,) = self.conn.execute("SELECT attributes FROM spans WHERE id = ?", [span]).fetchone()
+            if known != (attributes := _merged(known, later)):
+                merged.append((span, attributes))
+        kept = self._texts.share([attributes for _span, attributes in merged])
+        self.conn.executemany(
+            "UPDATE span_rows SET attributes_shared = ?, attributes_own = ? WHERE id = ?",
+            [(shared, own, span) for (shared, own), (span, _attributes) in zip(kept, merged, strict=True)],
+        )
 
     def retime(self) -> None:
         """Move times that were read by a guessed clock to the clock that a run's log shows by now."""
@@ -348,7 +376,7 @@ class Store:
     def _rebound(self, run: int) -> None:
         """Take the first and last times of a run's spans from its events again."""
         self.conn.execute(
-            """UPDATE spans SET (began, ended) = (SELECT min(time), max(time) FROM events WHERE span = spans.id)
+            """UPDATE span_rows SET (began, ended) = (SELECT min(time), max(time) FROM events WHERE span = span_rows.id)
                WHERE run = ?""",
             [run],
         )
@@ -392,10 +420,18 @@ class _NewSpans:
     """Spans that are not in the database yet, in columns, in order of their ids."""
 
     def __init__(self) -> None:
-        self.uuids: list[str] = []
+        self.uuids: list[bytes] = []
         self.types: list[int] = []
         self.runs: list[int] = []
         self.keys: list[str] = []
+
+
+def _halves(uuids: Sequence[bytes]) -> tuple[array[int], array[int]]:
+    """Return the first and the other half of each UUID, as numbers."""
+    both = array("q", b"".join(uuids))
+    if sys.byteorder == "little":
+        both.byteswap()
+    return both[0::2], both[1::2]
 
 
 ROWS_AT_ONCE = 50

@@ -151,42 +151,29 @@ def _twice(values: Iterable[int]) -> array[int]:
 
 
 class _Timed:
-    """Many things of one type that started and ended, in columns: they become spans when all is known of them."""
+    """Many things of one type that started and ended: they become spans when all is known of them."""
 
     def __init__(self) -> None:
         self.count = 0
-        self.clear()
-
-    def clear(self) -> None:
-        """Forget what has become spans."""
-        self.keys: list[str] = []
-        self.times: list[float] = []
-        """Start and end of each, one after the other."""
-        self.offsets: list[int] = []
-        self.workers: list[int | None] = []
-        self.attributes: list[dict[str, Any]] = []
-
-    def add(self, moved: _Moved, worker: int | None) -> None:
-        """Add one thing, and the worker it is of."""
-        key, start, end, offset, attributes = moved
-        self.keys.append(key)
-        self.times += (start, end)
-        self.offsets.append(offset)
-        self.workers.append(worker)
-        self.attributes.append(attributes)
+        self.rows: list[tuple[_Moved, int | None]] = []
+        """Each thing that is no span yet, and the worker it is of."""
 
     def give(self, batch: Batch, span_type: str, scope: str) -> None:
         """Make the spans, with their events, below their workers."""
-        spans = batch.new_spans(span_type, [(scope, key) for key in self.keys])
+        if not self.rows:
+            return
+        moved, workers = zip(*self.rows, strict=True)
+        keys, starts, ends, offsets, attributes = zip(*moved, strict=True)
+        spans = batch.new_spans(span_type, [(scope, key) for key in keys])
         types = array("q", [batch.event_type(STARTED), batch.event_type(ENDED)])
-        batch.events(_twice(spans), self.times, types * len(spans), _twice(self.offsets))
-        batch.attributes.update(zip(spans, self.attributes, strict=True))
+        times = [0.0] * (2 * len(spans))
+        times[0::2], times[1::2] = starts, ends
+        batch.events(_twice(spans), times, types * len(spans), _twice(offsets))
+        batch.attributes.update(zip(spans, attributes, strict=True))
         batch.subspans.update(
-            ((worker, span), key)
-            for worker, span, key in zip(self.workers, spans, self.keys, strict=True)
-            if worker is not None
+            ((worker, span), key) for worker, span, key in zip(workers, spans, keys, strict=True) if worker is not None
         )
-        self.clear()
+        self.rows = []
 
 
 class _Records:
@@ -251,7 +238,8 @@ class _Records:
             event = self._event_type(state, _SYNONYMS.get(state, state).decode())
         if event is None or (task := self.tasks.get(fields[3]) or self._task(fields[3])) is None:
             return False
-        self._check(state, _TASK_WORDS, offset, fields)
+        if state not in _TASK_WORDS:
+            self._check(state, _TASK_WORDS, offset, fields)
         task.events.append((time, event, offset))
         if state == _RUNNING:
             self._running(task, time, offset, fields)
@@ -281,9 +269,9 @@ class _Records:
 
     def _sent(self, task: _Task, worker: int | None) -> None:
         """Say to which worker the transfers went that came before it was named."""
-        for moved in task.pending:
-            self.transfers.add(moved, worker)
-        task.pending = []
+        if task.pending:
+            self.transfers.rows += [(moved, worker) for moved in task.pending]
+            task.pending = []
 
     def _result(self, task: _Task, offset: int, fields: Fields) -> None:
         """RETRIEVED SUCCESS  0  {} {"wq_input_time":[0.0002,"s"],...}; DONE repeats it, or has less."""
@@ -328,14 +316,14 @@ class _Records:
         )
         task.transfers += 1
         if task is self.no_task:
-            self.transfers.add(moved, None)
+            self.transfers.rows.append((moved, None))
             return True
         event = self.event_types.get(direction) or self._event_type(direction, _text(direction))
         task.events.append((time, event, offset))
         if fields[3] == b"INPUT":
             task.pending.append(moved)
         else:
-            self.transfers.add(moved, task.attempts[-1][2] if task.attempts else None)
+            self.transfers.rows.append((moved, task.attempts[-1][2] if task.attempts else None))
         return True
 
     def worker(self, time: float, offset: int, fields: Fields) -> bool:
@@ -406,7 +394,7 @@ class _Records:
         if not (abs(size) < LATEST and 0 <= began <= ended < LATEST):
             return False
         moved, attributes = self.moved[thing], _moved_file(direction, said[0], size, False)
-        moved.add((str(moved.count), began, ended, offset, attributes), self._worker(worker))
+        moved.rows.append(((str(moved.count), began, ended, offset, attributes), self._worker(worker)))
         moved.count += 1
         return True
 
@@ -513,7 +501,7 @@ class _Log:
 
     def read(self, block: Block) -> None:
         """Read the records of a block of whole lines."""
-        offset, current = block.start, self._current
+        offset, current, read = block.start, self._current, 0
         for line in block.data.split(b"\n"):
             fields = line.split(None, 7)
             try:
@@ -524,7 +512,7 @@ class _Log:
                 if records is None or kind == b"MANAGER":
                     records = current[pid] = self._of(pid, micros)
                 if _KINDS[kind](records, micros / 1e6, offset, fields):
-                    self.batch.records += 1
+                    read += 1
                 else:
                     self.batch.reject(DRIFT, offset, line)
             except (ValueError, LookupError):
@@ -532,6 +520,7 @@ class _Log:
                 if fields and fields[0][:1] != b"#":
                     self.batch.reject(DRIFT, offset, line)
             offset += len(line) + 1
+        self.batch.records += read
 
     def _of(self, pid: bytes, time: int) -> _Records:
         """Return the reader of the manager with this process id. Raises ValueError where it is none."""

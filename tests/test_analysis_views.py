@@ -270,12 +270,13 @@ def add(
 ) -> int:
     conn.execute("INSERT OR IGNORE INTO span_types (name) VALUES (?)", [kind])
     times = [time for time, _ in events]
-    span = conn.execute(
+    uuid = surrogate_key(kind, "r", key)
+    conn.execute(
         "INSERT INTO spans (uuid, type, run, key, began, ended, attributes)"
         " VALUES (?, (SELECT id FROM span_types WHERE name = ?), 1, ?, ?, ?, ?)",
-        [surrogate_key(kind, "r", key), kind, key, min(times), max(times), json.dumps(attributes)],
-    ).lastrowid
-    assert span
+        [uuid, kind, key, min(times), max(times), json.dumps(attributes)],
+    )
+    span = int(conn.execute("SELECT id FROM spans WHERE uuid = ?", [uuid]).fetchone()[0])
     for time, event in events:
         conn.execute("INSERT OR IGNORE INTO event_types (name) VALUES (?)", [event])
         conn.execute(
