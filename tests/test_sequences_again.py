@@ -236,6 +236,15 @@ def test_a_forgotten_run_leaves_what_there_was_without_it(
     assert differences(kept(runs), kept(lone)) == {}
 
 
+def test_an_event_may_have_any_name(runs: SmallRuns) -> None:
+    names = ["a/b/c", "/", "with space", "ü"]
+    runs.log("parsl", {TASK: [of("0", *((float(i), name) for i, name in enumerate(names)))]})
+    runs.count(TASK)
+    check(runs.path, [TASK])
+    steps = query(runs.path, "SELECT span_type, event_type FROM steps ORDER BY position")
+    assert steps == [(TASK, name) for name in names]
+
+
 def test_what_tasks_need_is_related(runs: SmallRuns) -> None:
     runs.log("parsl", {TASK: [task(0, 1.0, "submitted"), of("1", (2.0, "submitted"), depends=[0])]})
     runs.count(TASK)
