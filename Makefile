@@ -16,7 +16,7 @@ PLUGIN_TESTS := $(wildcard tests/test_plugin*.py tests/test_queries*.py tests/te
 	tests/test_serve.py tests/test_browser.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench docs pictures clean
+.PHONY: help demo test lint bench mutants docs pictures clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z]*\):.*  ## /  make \1	/p' Makefile
@@ -38,6 +38,10 @@ lint: $(VENV)/tested  ## check style and types
 bench: $(VENV)/tested  ## measure speed, memory and size; print ratios
 	$(VENV)/bin/python -m tests.benchmarks $(ARGS)
 
+mutants: $(VENV)/tested  ## put faults into the code, and see which no test notices: takes an hour
+	$(VENV)/bin/pip install -qq --group mutants
+	$(VENV)/bin/python -m tests.mutants $(ARGS)
+
 docs: $(VENV)/tested  ## bring the generated parts of the READMEs up to date
 	$(VENV)/bin/python -m tests.docs
 
@@ -45,7 +49,7 @@ pictures: $(VENV)/tested  ## draw the pictures of the README again, from the rea
 	$(VENV)/bin/python -m tests.pictures
 
 clean:  ## remove what was installed and made
-	rm -rf $(VENV) $(VENV1) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV1) build mutants *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # The stamps make sure that nothing is installed again until pyproject.toml changes.
 

@@ -8,7 +8,7 @@ import statistics
 import time
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -101,9 +101,9 @@ class Slow:
         return found
 
 
-def check(database: Path) -> None:
+def check(database: Path, root_types: Iterable[str] = ROOTS) -> None:
     """Check everything that is kept of event sequences."""
-    for root_type in ROOTS:
+    for root_type in root_types:
         slow = Slow(database, root_type)
         assert slow.events
         kept = query(
