@@ -179,6 +179,13 @@ class Batch:
         if kept:
             self.attributes.setdefault(span, {}).update(kept)
 
+    def new_span(self, span_type: str, *key: str, run: str) -> int:
+        """Return the number of a span that is not mentioned before, nor to be found by its key later."""
+        self.span_runs.append(run)
+        self.span_types.append(span_type)
+        self.span_keys.append(key)
+        return self.first_span + len(self.span_types) - 1
+
     def new_spans(self, span_type: str, keys: Sequence[tuple[str, ...]]) -> range:
         """Return the numbers of many spans that are not mentioned before, nor to be found by their keys later."""
         first = self.first_span + len(self.span_types)
