@@ -256,20 +256,17 @@ class Watch:
         message = message_at(data, line, end)
         if not message:
             return
-        if which := self._which.match(data, message):
-            pattern, match_at = self._takers[(which.lastindex or 1) - 1]
-            time, match = time_at(data, line, clock, batch), match_at(data, message)
-            if not 0 <= time <= LATEST:
-                batch.reject("a time that can't be", start + line, data[line:end])
-            elif match:
-                yield Hit(start + line, time, match, pattern)
-        elif self._looks_like_event(data, message, end) and not self._taken.match(data, message):
+        for pattern, match_at in self._takers:
+            if match := match_at(data, message):
+                time = time_at(data, line, clock, batch)
+                if 0 <= time <= LATEST:
+                    yield Hit(start + line, time, match, pattern)
+                else:
+                    batch.reject("a time that can't be", start + line, data[line:end])
+                return
+        if self._looks_like_event(data, message, end) and not self._taken.match(data, message):
             kept = message + TEXT_KEPT
             yield Drifted(start + line, data[message : min(end, kept)], data[line : min(end, kept)])
-
-    @cached_property
-    def _which(self) -> re.Pattern[bytes]:
-        return re.compile(marked(self._regexes), re.MULTILINE)
 
     @cached_property
     def _taken(self) -> re.Pattern[bytes]:

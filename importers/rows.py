@@ -7,7 +7,7 @@ import math
 import re
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, repeat
 from operator import lt
@@ -62,6 +62,11 @@ def _jsonable(value: Any) -> Any:
     if isinstance(value, int) and abs(value) >= 1 << 63:
         return hex(value)[:TEXT_KEPT]
     return value
+
+
+def attributes_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return attributes as they can be kept; None says nothing."""
+    return {storable(name): _jsonable(value) for name, value in values.items() if value is not None}
 
 
 def _ascends(spans: array[int], times: array[float]) -> bool:
@@ -175,7 +180,7 @@ class Batch:
 
     def annotate(self, span: int, /, **values: Any) -> None:
         """Set attributes of a span; None says nothing."""
-        kept = {storable(name): _jsonable(value) for name, value in values.items() if value is not None}
+        kept = attributes_of(values)
         if kept:
             self.attributes.setdefault(span, {}).update(kept)
 
