@@ -103,6 +103,9 @@ def read_all(
     ``sink_of`` gives what takes the rows of a source in parts; None where they are wanted as a whole. Raises StoreError
     where another process was ended.
     """
+    if len(sources) == 1 and sink_of(sources[0]) is None:
+        # Nothing could be done while another process reads, and its rows would have to be packed and unpacked.
+        jobs = 1
     mine, *others = _share(sources, jobs)
     if len(mine) == len(sources):
         for source in sources:
