@@ -168,6 +168,7 @@ def read_lines(
                 batch.reject(DRIFT, record.offset, record.text, kind=record.message)
         if time is None:
             read_metrics(block, source, batch)
+        batch.hand_over_many()
     if own and first and not batch.records and not batch.unmatched:
         batch.reject("no line is as a pattern says", 0, first.data[: first.data.find(b"\n")])
     return fingerprint.hexdigest()

@@ -35,6 +35,7 @@ TRY = "parsl.rundir.try"
 EXECUTOR = "parsl.rundir.executor"
 BLOCK = "parsl.rundir.block"
 ROOTS = (TASK,)
+IN_PARTS = True
 
 SHARED_LOG_BLOCK = 1 << 26
 """Bytes read at a time: what tells runs apart in one log may lie far from the records it is about."""
@@ -429,6 +430,9 @@ def read(source: Source, batch: Batch, progress: Progress) -> str:
         threads.read(block, batch.format == JSONLOG)
         for piece in block.pieces():
             _read_piece(piece, batch, threads, reader)
+            batch.hand_over_many()
+        # Blocks are large: this one is not kept while the next is read.
+        del block, piece
     for (_run, _block), hit in reader.allocated.items():
         batch.reject("a block of an executor that is not named", hit.offset, hit.match[0])
     return fingerprint.hexdigest()

@@ -177,8 +177,7 @@ class Applier:
             for parent in self._parents:
                 above = parent(match, item)
                 if above != NO_SPAN and above != span:
-                    key = batch.span_keys[span]
-                    batch.subspans[above, span] = key[-1] if key else batch.span_runs[span]
+                    batch.subspans[above, span] = self._span.name(match, item)
             if self._groups:
                 found = {name: match[name].decode("utf-8", "replace") for name in self._groups if match[name]}
                 batch.annotate(span, **found)
@@ -230,6 +229,17 @@ class _Keyed:
         if span is None:
             span = self._seen[values] = self._make(values)
         return span
+
+    def name(self, match: re.Match[bytes], item: bytes | None) -> str:
+        """Return the last part of the key of a match's span, or its run where the key has none."""
+        if not self._fields:
+            found = match[self._run] if self._run else None
+            return found.decode("utf-8", "replace") if found else self._batch.run
+        last = self._fields[-1]
+        if last in self._source_fields:
+            return self._source_fields[last]
+        value = item if last == self._each else match[last]
+        return (value or b"").decode("utf-8", "replace")
 
     def _make(self, found_values: bytes | tuple[bytes | None, ...] | None) -> int:
         values = found_values if isinstance(found_values, tuple) else (found_values,)

@@ -78,6 +78,9 @@ def _ascends(spans: array[int], times: array[float]) -> bool:
 encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=str).encode
 """Returns attributes as JSON text."""
 
+MANY = 120_000
+"""Events that are worth a part of their own. Fewer parts are stored faster: more events of a span come together."""
+
 _ROWS = (
     "span_runs",
     "span_types",
@@ -247,6 +250,11 @@ class Batch:
     def table(self, name: str, columns: tuple[str, ...]) -> list[tuple[Any, ...]]:
         """Return the list that collects rows of a type-aware table: a span, then these columns."""
         return self.tables.setdefault(name, (columns, []))[1]
+
+    def hand_over_many(self) -> None:
+        """Pass on the rows so far, where they are wanted in parts and are many."""
+        if self.sink is not None and len(self.event_times) >= MANY:
+            self.hand_over()
 
     def hand_over(self) -> None:
         """Pass on the rows so far, where they are wanted in parts: that bounds memory, and they are stored meanwhile.

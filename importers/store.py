@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import count
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 from importers import schema, sequences, worker_stays
 from importers.rows import Batch, encode
 from importers.sources import Source
+from importers.span_ids import SpanIds
 from importers.times import Clock, clock_of_name, clock_of_offset
 
 
@@ -40,14 +42,14 @@ class Store:
         self._event_types = _Names(conn, "event_types")
         self._metrics = _Names(conn, "metrics")
         self._loaded: set[str] = set()
-        self._ids: dict[str, int] = {}
+        self._ids: SpanIds[str] = SpanIds(conn)
         self._next_id: int = conn.execute("SELECT coalesce(max(id), 0) + 1 FROM spans").fetchone()[0]
         self._new = _NewSpans()
         self._first_new = self._next_id
         self._bounds: dict[int, tuple[float, float]] = {}
         self._stale_bounds: set[int] = set()
         self._attributes: dict[int, str] = {}
-        self._numbered: dict[str, list[int]] = {}
+        self._numbered: dict[str, array[int]] = {}
         conn.create_function("merged", 2, _merged, deterministic=True)
 
     def known(self, source: Source) -> Known | None:
@@ -154,8 +156,8 @@ class Store:
         """Add spans, events, nestings and samples."""
         for key in dict.fromkeys(batch.span_runs):
             self._load(key)
-        ids = self._numbered.setdefault(source.key, [])
-        ids += self._span_ids(batch)
+        ids = self._numbered.setdefault(source.key, array("q"))
+        ids.extend(self._span_ids(batch))
         for index, attributes in batch.attributes_json.items():
             span = ids[index]
             known = self._attributes.get(span)
@@ -219,19 +221,23 @@ class Store:
             self._ids.update(self.conn.execute("SELECT uuid, id FROM spans WHERE run = ?", [run]))
 
     def _span_ids(self, batch: Batch) -> list[int]:
-        known, new, new_ids = self._ids, self._new, count(self._next_id)
+        new = self._new
         places: Sequence[int] = range(len(batch.uuids))
-        if not known.keys().isdisjoint(batch.uuids):
-            places = [place for place, uuid in enumerate(batch.uuids) if uuid not in known]
-        known.update((batch.uuids[place], next(new_ids)) for place in places)
-        self._next_id = next(new_ids)
+        ids: list[int] = [*range(self._next_id, self._next_id + len(batch.uuids))]
+        if not self._ids.isdisjoint(batch.uuids):
+            known = [self._ids.get(uuid) for uuid in batch.uuids]
+            places = [place for place, span in enumerate(known) if span is None]
+            new_ids = count(self._next_id)
+            ids = [next(new_ids) if span is None else span for span in known]
+        self._ids.update([(batch.uuids[place], ids[place]) for place in places])
+        self._next_id += len(places)
         new.uuids += [batch.uuids[place] for place in places]
         new.types += [self._types[batch.span_types[place]] for place in places]
         new.runs += [self._runs[batch.span_runs[place]] for place in places]
         new.keys += [batch.keys[place] for place in places]
-        return [known[uuid] for uuid in batch.uuids]
+        return ids
 
-    def _events(self, batch: Batch, ids: list[int], source: int) -> None:
+    def _events(self, batch: Batch, ids: Sequence[int], source: int) -> None:
         spans = [ids[span] for span in batch.event_spans]
         types = [self._event_types[name] for name in batch.event_type_names]
         columns = (
