@@ -24,6 +24,7 @@ from importers.sources import Progress, Source
 
 NAME = "htex"
 ROOTS = ()
+IN_PARTS = True
 
 INTERCHANGE_TASK = ("parsl.executor.htex.interchange.task", "label", "task")
 MANAGER = ("parsl.executor.htex.manager", "manager")

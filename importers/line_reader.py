@@ -9,16 +9,17 @@ import hashlib
 import math
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from itertools import chain
 from typing import NamedTuple
 
-from importers.drift import Watch
+from importers.drift import Drifted, Watch
 from importers.logfile import Block, blocks, dialect, hits
 from importers.metric_lines import read_metrics
-from importers.pattern import LATEST, Applier, Hit, Pattern, by_literal
-from importers.rows import Batch
+from importers.pattern import LATEST, Applier, Hit, Pattern, Seen, by_literal
+from importers.rows import DRIFT, Batch
 from importers.sources import Progress, Source
 from importers.times import naive_seconds
 
@@ -145,24 +146,29 @@ def read_lines(
     Raises OSError.
     """
     groups = by_literal(patterns)
-    appliers = {pattern: Applier(pattern, batch, source.fields) for pattern in patterns}
+    seen: Seen = {}
+    appliers = {pattern: Applier(pattern, batch, source.fields, seen) for pattern in patterns}
     fingerprint = hashlib.sha1(usedforsecurity=False)
     own = time is not None or any(pattern.anywhere for pattern in patterns)
     first: Block | None = None
     for block in blocks(source.path, fingerprint, batch, progress):
         first = first or block
         batch.format = batch.format or (source.importer if time else dialect(block))
-        for group in groups:
-            for hit in (
-                _hits(block, group, source, batch, time)
-                if own
-                else hits(block, group, source.clock, batch, watched=watch is not None)
-            ):
-                appliers[hit.pattern](hit)
+        found: Iterable[Hit | Drifted]
         if watch:
-            watch.report(block, batch)
+            found = watch.records(block, source.clock, batch)
+        elif own:
+            found = chain.from_iterable(_hits(block, group, source, batch, time) for group in groups)
+        else:
+            found = chain.from_iterable(hits(block, group, source.clock, batch) for group in groups)
+        for record in found:
+            if isinstance(record, Hit):
+                appliers[record.pattern](record)
+            else:
+                batch.reject(DRIFT, record.offset, record.text, kind=record.message)
         if time is None:
             read_metrics(block, source, batch)
+        batch.hand_over_many()
     if own and first and not batch.records and not batch.unmatched:
         batch.reject("no line is as a pattern says", 0, first.data[: first.data.find(b"\n")])
     return fingerprint.hexdigest()

@@ -41,6 +41,9 @@ BLOCK = 1 << 20
 
 BLOCK_HEAD = 1 << 16
 
+TEXT, TEXT_LOCAL, JSONLOG, UNKNOWN = "text", "text local", "jsonlog", "unknown"
+"""Parsl's dialects, and what is said where the first lines are of none."""
+
 FUNCX, FUNCX_LOCAL = "text funcx", "text funcx local"
 """The dialects of funcX and Globus Compute. Who reads their logs names one of them as the format of the batch."""
 
@@ -87,10 +90,12 @@ def blocks(
                 # A long line: its pieces are joined once, at its end.
                 rest.append(chunk)
                 continue
-            data = b"".join([*rest, chunk[:end]])
-            yield Block(start, data)
-            start += len(data)
-            rest = [chunk[end:]]
+            block = Block(start, b"".join([*rest, memoryview(chunk)[:end]]))
+            start, rest = start + len(block.data), [chunk[end:]]
+            # What was read is not kept twice, nor while the next is read.
+            del chunk
+            yield block
+            del block
     if last := b"".join(rest):
         batch.reject("last line is incomplete", start, last)
 
@@ -112,14 +117,14 @@ def dialect(block: Block) -> str:
     """Name the dialect of a log by its first lines; 'unknown' where none of them is a record."""
     for line in block.data[:BLOCK_HEAD].split(b"\n"):
         if line.startswith(b'{"'):
-            return "jsonlog"
+            return JSONLOG
         if match := _FUNCX.match(line):
             return FUNCX if match[1] else FUNCX_LOCAL
         if _EPOCH.match(line):
-            return "text"
+            return TEXT
         if _LOCAL.match(line):
-            return "text local"
-    return "unknown"
+            return TEXT_LOCAL
+    return UNKNOWN
 
 
 def first_funcx_record(path: Path) -> bytes | None:
@@ -138,7 +143,7 @@ def hits(block: Block, patterns: Sequence[Pattern], clock: Clock, batch: Batch, 
     A message that starts with the literal that a pattern starts with, yet does not match it, is kept as unmatched,
     unless the block is ``watched``: then ``drift.Watch`` keeps it.
     """
-    return (_json_hits if batch.format == "jsonlog" else _text_hits)(block, patterns, clock, batch, watched)
+    return (_json_hits if batch.format == JSONLOG else _text_hits)(block, patterns, clock, batch, watched)
 
 
 def _text_hits(block: Block, patterns: Sequence[Pattern], clock: Clock, batch: Batch, watched: bool) -> Iterator[Hit]:
@@ -152,8 +157,8 @@ def _text_hits(block: Block, patterns: Sequence[Pattern], clock: Clock, batch: B
         line = data.rfind(b"\n", 0, position) + 1
         if not is_funcx and data[line + 10 : line + 11] == b".":
             # The prefix holds "logger:lineno function LEVEL: ", so the first ": " ends it.
-            message = data.find(b": ", line, position + 2) + 2
-            time = _epoch(data, line)
+            time: float | None = epoch_at(data, line)
+            message = 0 if time != time else data.find(b": ", line, position + 2) + 2  # NaN is not itself
         else:
             message, time = other_prefix(data, line, position, clock, batch)
         if time is not None and message > 1:
@@ -172,12 +177,13 @@ def _text_hits(block: Block, patterns: Sequence[Pattern], clock: Clock, batch: B
         position = data.find(literal, data.find(b"\n", position) + 1 or len(data))
 
 
-def _epoch(data: bytes, line: int) -> float | None:
+def epoch_at(data: bytes, line: int) -> float:
+    """Return the epoch seconds that a line begins with; NaN without any."""
     try:
         return float(data[line : line + 17])
     except ValueError:
         match = _EPOCH.match(data, line)
-        return float(match[0]) if match else None
+        return float(match[0]) if match else math.nan
 
 
 def _local_prefix(data: bytes, line: int, position: int, clock: Clock, batch: Batch) -> tuple[int, float | None]:
@@ -207,8 +213,8 @@ def _utc(moment: bytes, fraction: bytes, clock: Clock, batch: Batch) -> float:
 
 def time_at(data: bytes, line: int, clock: Clock, batch: Batch) -> float:
     """Return the time that a line begins with, epoch or local by this clock, as UTC seconds; NaN without one."""
-    if match := _EPOCH.match(data, line):
-        return float(match[0])
+    if _EPOCH.match(data, line):
+        return epoch_at(data, line)
     match = _LOCAL.match(data, line)
     return _utc(match[1], match[2], clock, batch) if match else math.nan
 

@@ -12,17 +12,16 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Callable
-from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
 from importers import metric_lines
-from importers.drift import PARSL_KNOWN, watch
+from importers.drift import PARSL_KNOWN, Drifted, watch
 from importers.executor_tasks import RULES as EXECUTOR_TASK_RULES
 from importers.executor_tasks import ExecutorTasks
-from importers.logfile import Block, blocks, dialect, hits, line_at
+from importers.logfile import JSONLOG, Block, blocks, dialect, line_at
 from importers.parsl_threads import OTHER, Threads
-from importers.pattern import Hit, Pattern, by_literal
+from importers.pattern import Hit, Pattern
 from importers.rows import DRIFT, Batch, storable
 from importers.runs import RUN_LOGS, has_tasks, read_run, run_name
 from importers.sources import Progress, Source
@@ -36,6 +35,7 @@ TRY = "parsl.rundir.try"
 EXECUTOR = "parsl.rundir.executor"
 BLOCK = "parsl.rundir.block"
 ROOTS = (TASK,)
+IN_PARTS = True
 
 SHARED_LOG_BLOCK = 1 << 26
 """Bytes read at a time: what tells runs apart in one log may lie far from the records it is about."""
@@ -53,8 +53,6 @@ class Reader:
     def __init__(self, batch: Batch, log: str) -> None:
         self.batch = batch
         self.log = log
-        self.tries: defaultdict[tuple[str, str], int] = defaultdict(int)
-        self.try_spans: dict[tuple[str, str, int], int] = {}
         self.scaling: dict[str, str] = {}
         self.all_states: set[str] = set()
         """The runs with lines for all changes of state."""
@@ -62,6 +60,11 @@ class Reader:
         """Lines that tell of a block, by run and block, whose executor is not named yet."""
         self.executor_tasks = ExecutorTasks(batch)
         self._workflows: dict[str, int] = {}
+        # By run, and then by the task's number as it is written. Most tasks have one try.
+        self._tasks: defaultdict[str, dict[bytes, int]] = defaultdict(dict)
+        self._first_tries: defaultdict[str, dict[bytes, int]] = defaultdict(dict)
+        self._later_tries: dict[tuple[str, bytes, int], int] = {}
+        self._retries: defaultdict[tuple[str, bytes], int] = defaultdict(int)
 
     def workflow(self, run: str) -> int:
         """Return the span of the run."""
@@ -70,19 +73,36 @@ class Reader:
             span = self._workflows[run] = self.batch.span(WORKFLOW, run=run)
         return span
 
-    def task(self, run: str, task: str) -> int:
+    def task(self, run: str, task: bytes) -> int:
         """Return the span of a task, in its run."""
-        return self.batch.span(TASK, task, run=run)
-
-    def try_(self, run: str, task: str, try_id: int) -> int:
-        """Return the span of a try, in its task, in its run."""
-        span = self.try_spans.get((run, task, try_id))
+        tasks = self._tasks[run]
+        span = tasks.get(task)
         if span is None:
-            span = self.try_spans[run, task, try_id] = self.batch.span(TRY, task, str(try_id), run=run)
-            parent = self.task(run, task)
-            self.batch.subspan(parent, span, str(try_id))
-            self.batch.subspan(self.workflow(run), parent, task)
+            span = tasks[task] = self.batch.new_span(TASK, task.decode(), run=run)
         return span
+
+    def try_(self, run: str, task: bytes, try_id: int) -> int:
+        """Return the span of a try, in its task, in its run."""
+        span = self._later_tries.get((run, task, try_id)) if try_id else self._first_tries[run].get(task)
+        if span is not None:
+            return span
+        parent, name = self.task(run, task), task.decode()
+        span = self.batch.new_span(TRY, name, str(try_id), run=run)
+        if try_id:
+            self._later_tries[run, task, try_id] = span
+        else:
+            self._first_tries[run][task] = span
+        self.batch.subspan(parent, span, str(try_id))
+        self.batch.subspan(self.workflow(run), parent, name)
+        return span
+
+    def current_try(self, run: str, task: bytes) -> int:
+        """Return the span of the try that a task is at."""
+        return self.try_(run, task, self._retries.get((run, task), 0) if self._retries else 0)
+
+    def to_next_try(self, run: str, task: bytes) -> None:
+        """Note that the lines to come are of the task's next try."""
+        self._retries[run, task] += 1
 
     def executor(self, run: str, label: str) -> int:
         """Return the span of an executor, in its run."""
@@ -117,7 +137,7 @@ def _workflow_event(event: str) -> Callable[[Reader, Hit, str], None]:
 
 def _task_event(event: str) -> Callable[[Reader, Hit, str], None]:
     def apply(reader: Reader, hit: Hit, run: str) -> None:
-        reader.batch.event(reader.task(run, _text(hit, "task")), hit.time, event, hit.offset)
+        reader.batch.event(reader.task(run, hit.match["task"]), hit.time, event, hit.offset)
 
     return apply
 
@@ -154,10 +174,10 @@ def _shutdown(reader: Reader, hit: Hit, run: str) -> None:
 
 def _submitted(reader: Reader, hit: Hit, run: str) -> None:
     """Task 8 submitted for App work, waiting on task 7, task 9."""
-    task = _text(hit, "task")
+    task = hit.match["task"]
     span = reader.task(run, task)
     reader.batch.event(span, hit.time, "submitted", hit.offset)
-    reader.batch.subspan(reader.workflow(run), span, task)
+    reader.batch.subspan(reader.workflow(run), span, task.decode())
     waits = hit.match["waits"]
     depends = [int(number) for number in _DEPENDENCY.findall(waits)] if waits else None
     reader.batch.annotate(span, app=_text(hit, "app"), depends=depends or None)
@@ -165,12 +185,11 @@ def _submitted(reader: Reader, hit: Hit, run: str) -> None:
 
 def _state(reader: Reader, hit: Hit, run: str, state: str | None = None) -> None:
     """Task 0 changing state from pending to launched."""
-    task, state = _text(hit, "task"), state or _text(hit, "state")
-    try_id = reader.tries[run, task]
-    reader.batch.event(reader.try_(run, task, try_id), hit.time, state, hit.offset)
+    task, state = hit.match["task"], state or _text(hit, "state")
+    reader.batch.event(reader.current_try(run, task), hit.time, state, hit.offset)
     if state == "fail_retryable":
         # This line still belongs to the try that failed; the next lines to the next one.
-        reader.tries[run, task] = try_id + 1
+        reader.to_next_try(run, task)
 
 
 def _stated(reader: Reader, hit: Hit, run: str) -> None:
@@ -194,7 +213,7 @@ def _launched(reader: Reader, hit: Hit, run: str) -> None:
 
     The only place where a try and its executor task are named together.
     """
-    span = reader.try_(run, _text(hit, "task"), int(hit.match["try"]))
+    span = reader.try_(run, hit.match["task"], int(hit.match["try"]))
     reader.batch.event(span, hit.time, "launched_on_executor", hit.offset)
     executor_task = hit.match["executor_task"]
     reader.batch.annotate(
@@ -206,7 +225,7 @@ def _launched(reader: Reader, hit: Hit, run: str) -> None:
 
 def _exception(reader: Reader, hit: Hit, run: str) -> None:
     """Task 6 try 0 failed with exception of type ValueError."""
-    span = reader.try_(run, _text(hit, "task"), int(hit.match["try"]))
+    span = reader.try_(run, hit.match["task"], int(hit.match["try"]))
     reader.batch.event(span, hit.time, "exception", hit.offset)
     if hit.match["exception"]:
         reader.batch.annotate(span, exception=_text(hit, "exception"))
@@ -405,34 +424,30 @@ def read(source: Source, batch: Batch, progress: Progress) -> str:
         batch.reject(DRIFT, 0, "a log with tasks but no run id: which run it is of is not known")
     elif source.run.utc_offset is not None:
         batch.run_offsets[source.run.run_id] = source.run.utc_offset
-    reader, threads, groups = Reader(batch, source.path.name), Threads(source.run.key), by_literal(PATTERNS)
+    reader, threads = Reader(batch, source.path.name), Threads(source.run.key)
     for block in blocks(source.path, fingerprint, batch, progress, SHARED_LOG_BLOCK):
         batch.format = batch.format or dialect(block)
-        threads.read(block, batch.format == "jsonlog")
+        threads.read(block, batch.format == JSONLOG)
         for piece in block.pieces():
-            _read_piece(piece, batch, groups, threads, reader)
-            _read_drift(piece, batch, threads)
+            _read_piece(piece, batch, threads, reader)
+            batch.hand_over_many()
+        # Blocks are large: this one is not kept while the next is read.
+        del block, piece
     for (_run, _block), hit in reader.allocated.items():
         batch.reject("a block of an executor that is not named", hit.offset, hit.match[0])
     return fingerprint.hexdigest()
 
 
-def _read_piece(block: Block, batch: Batch, groups: list[list[Pattern]], threads: Threads, reader: Reader) -> None:
-    found = (hit for group in groups for hit in hits(block, group, EPOCH, batch, watched=True))
-    for hit in sorted(found, key=itemgetter(0)):
-        run = threads.run_of(hit.offset)
-        if run:
+def _read_piece(block: Block, batch: Batch, threads: Threads, reader: Reader) -> None:
+    for record in watch(PATTERNS, PARSL_KNOWN).records(block, EPOCH, batch):
+        offset = record[0]
+        run = threads.run_of(offset)
+        if isinstance(record, Drifted):
+            reason = DRIFT if run in (threads.own_run, None) else _OF_OTHER_RUN
+            batch.reject(reason, offset, record.text, kind=record.message)
+        elif run:
             batch.records += 1
-            _APPLY[hit.pattern](reader, hit, run)
-            continue
-        line = line_at(block.data, hit.offset - block.start)
-        if run == OTHER:
-            batch.reject(_OF_OTHER_RUN, hit.offset, line)
+            _APPLY[record.pattern](reader, record, run)
         else:
-            batch.reject("which of the runs in this log it belongs to is not known", hit.offset, line)
-
-
-def _read_drift(block: Block, batch: Batch, threads: Threads) -> None:
-    for line in watch(PATTERNS, PARSL_KNOWN).lines(block, batch.format):
-        is_own = threads.run_of(line.offset) in (threads.own_run, None)
-        batch.reject(DRIFT if is_own else _OF_OTHER_RUN, line.offset, line.text, kind=line.message)
+            reason = _OF_OTHER_RUN if run == OTHER else "which of the runs in this log it belongs to is not known"
+            batch.reject(reason, offset, line_at(block.data, offset - block.start))

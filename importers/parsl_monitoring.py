@@ -13,15 +13,16 @@ import hashlib
 import json
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from importers.keys import surrogate_key
 from importers.monitoring_tables import BLOCK, TABLES, TASK, WORKFLOW, Table
 from importers.readonly import open_readonly
-from importers.rows import Batch, storable
+from importers.rows import Batch, attributes_of, storable
 from importers.runs import RUN_LOGS, Run, read_run, run_name
 from importers.sources import Progress, Source
 from importers.times import Clock, clock_of_offset, naive_seconds
@@ -31,6 +32,15 @@ NAME = "parsl_monitoring"
 ROOTS = (TASK,)
 
 Row = dict[str, Any]
+
+Columns: TypeAlias = dict[str, list[Any]]
+"""Rows of a table: the values of each column, and of 'rowid'."""
+
+CHUNK = 20_000
+"""Rows that are read at a time, and turned into columns: much faster than one row after the other."""
+
+_SECONDS_KEPT = 100_000
+"""Seconds whose UTC is remembered: rows that lie close together in time do so in a table."""
 
 
 def find(path: Path) -> Source | None:
@@ -102,154 +112,310 @@ def _generation(conn: sqlite3.Connection) -> str:
     return "since 2024" if "psutil_cpu_num" in columns else "until 2024"
 
 
+class _Times(dict[str, int]):
+    """UTC microseconds by one clock of local seconds as text, ``2026-11-23 01:34:57``. KeyError for other text."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def __missing__(self, text: str) -> int:
+        naive = naive_seconds(text)
+        if naive is None:
+            raise KeyError(text)
+        if len(self) > _SECONDS_KEPT:
+            self.clear()
+        found = self[text] = round(self._clock.utc(naive) * 1_000_000)
+        return found
+
+    def all_utc(self, texts: list[Any]) -> list[float] | None:
+        """Return local times as UTC seconds if all are written as Parsl writes them, to microseconds; else None."""
+        try:
+            if set(map(len, texts)) != {26} or {text[19] for text in texts} != {"."}:
+                return None
+            fractions = [text[20:] for text in texts]
+            if not "".join(fractions).isdecimal():
+                return None
+            # An exact number of microseconds, divided once, is the nearest number of seconds that there is.
+            return [(self[text[:19]] + int(part)) / 1_000_000 for text, part in zip(texts, fractions, strict=True)]
+        except (KeyError, TypeError):
+            return None
+
+    def utc(self, text: Any) -> float | None:
+        """Return the UTC seconds of a local time, however it is written; None where it is none."""
+        naive = naive_seconds(str(text))
+        return None if naive is None else self._clock.utc(naive)
+
+
+class _Spans(dict[tuple[Any, ...], int]):
+    """The spans of one type by run and key, as the database has them; 12 and '12' are the same."""
+
+    def __init__(self, batch: Batch, span_type: str) -> None:
+        super().__init__()
+        self._batch, self._span_type = batch, span_type
+
+    def __missing__(self, key: tuple[Any, ...]) -> int:
+        run, *parts = key
+        span = self[key] = self._batch.span(self._span_type, *map(str, parts), run=run)
+        return span
+
+
+class _EventTypes(dict[Any, int]):
+    """The event types of a batch, by what the database calls them."""
+
+    def __init__(self, batch: Batch) -> None:
+        super().__init__()
+        self._batch = batch
+
+    def __missing__(self, name: Any) -> int:
+        found = self[name] = self._batch.event_type(str(name))
+        return found
+
+
 class _Reader:
-    """Reads the tables of one monitoring.db into a batch."""
+    """Reads the tables of one monitoring.db into a batch, as columns of some thousand rows at a time."""
 
     def __init__(self, source: Source, batch: Batch) -> None:
         self.source, self.batch = source, batch
-        self.clocks: dict[str, Clock] = {}
+        self._times: dict[str, _Times] = {}
+        self._types = _EventTypes(batch)
+        self._spans = {table.span: _Spans(batch, table.span) for table in TABLES.values()}
+        self._managers: set[int] = set()
+        self._manager_events: list[tuple[int, float, int, int]] = []
 
     def read(self, conn: sqlite3.Connection, names: list[str]) -> None:
-        """Read the tables in an order in which each knows the spans above it."""
+        """Read the tables in an order in which each knows the spans above it, and events come in order of spans."""
         events = {
             "workflow": self._workflow,
+            "node": self._node,
+            "block": self._block,
             "task": self._task,
             "try": self._try,
             "status": self._status,
             "resource": self._resource,
-            "node": self._node,
-            "block": self._block,
         }
-        for name, table in TABLES.items():
+        for name, add_events in events.items():
             if name not in names:
                 continue
+            table = TABLES[name]
             try:
-                for rowid, row in self._rows(conn, name, table):
-                    lacking = [column for column in (*table.key, *table.tells) if row[column] is None]
-                    if lacking:
-                        text = json.dumps(row, default=str)
-                        self.batch.reject(f"{name} without {' and '.join(lacking)}", rowid, text)
-                        continue
-                    self.batch.records += 1
-                    span = self.batch.span(table.span, *(str(row[part]) for part in table.key), run=row["run_id"])
-                    events[name](span, row, rowid)
-                    self._copy(span, name, table, row)
+                for columns in self._chunks(conn, name, table):
+                    self.batch.records += len(columns["rowid"])
+                    keys = zip(columns["run_id"], *(columns[part] for part in table.key), strict=True)
+                    spans = list(map(self._spans[table.span].__getitem__, keys))
+                    add_events(spans, columns)
+                    rows = self.batch.table(f"parsl_{name}", ("run_id", *table.columns))
+                    rows += zip(spans, columns["run_id"], *(columns[c] for c in table.columns), strict=True)
             except sqlite3.Error as error:
                 # The rows before a damaged page have been read.
                 self.batch.reject(f"table {name} can not be read further", 0, f"{type(error).__name__}: {error}")
+            # Events in order of spans need not be sorted later, and a manager's come in many rows.
+            self._add(sorted(self._manager_events))
+            self._manager_events = []
 
-    def _rows(self, conn: sqlite3.Connection, name: str, table: Table) -> Iterator[tuple[int, Row]]:
-        """Yield rows with every column of today, times as UTC seconds."""
+    def _chunks(self, conn: sqlite3.Connection, name: str, table: Table) -> Iterator[Columns]:
+        """Yield rows with every column of today, and what makes a row say something; times as UTC seconds."""
         present = {row[1] for row in conn.execute(f'PRAGMA table_info("{name}")')}
         if "run_id" not in present:
             self.batch.reject(f"table {name} without run_id", 0, name)
             return
-        wanted = ["run_id", *(column for column in table.columns if column in present)]
-        missing = dict.fromkeys(column for column in table.columns if column not in present)
-        columns = ", ".join(f'"{column}"' for column in wanted)
+        wanted = ", ".join(f'"{column}"' if column in present else "NULL" for column in table.columns)
         order = ", ".join(column for column in table.order.split(", ") if column in present)
-        for rowid, *values in conn.execute(f'SELECT rowid, {columns} FROM "{name}" ORDER BY {order}'):
-            row: Row = missing | dict(zip(wanted, values, strict=True))
-            if row["run_id"] is None:
-                self.batch.reject(f"{name} without run_id", rowid, json.dumps(row, default=str))
-                continue
-            run = row["run_id"] = str(row["run_id"])
-            clock = self._clock(run)
+        sql = f'SELECT rowid, run_id, {wanted} FROM "{name}" ORDER BY {order}, rowid'
+        names = ("rowid", "run_id", *table.columns)
+        for rows in _chunks_of(conn, sql):
+            columns: Columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+            columns = self._with(columns, ("run_id",), name)
+            columns["run_id"] = [str(run) for run in columns["run_id"]]
             for column in table.times:
-                row[column] = self._time(clock, row[column], rowid, f"{name}.{column}")
-            yield rowid, row
+                columns[column] = self._utc(columns, column, name)
+            columns = self._with(columns, (*table.key, *table.tells), name)
+            if columns["rowid"]:
+                yield columns
 
-    def _clock(self, run: str) -> Clock:
-        clock = self.clocks.get(run)
-        if clock is None:
-            clock = self.clocks[run] = self.source.clocks.get(run, self.source.clock)
-            self.batch.run_clocks[run] = clock
-        return clock
+    def _with(self, columns: Columns, needed: tuple[str, ...], name: str) -> Columns:
+        """Return the rows that have all of some columns; the others are kept as unmatched."""
+        if not any(None in columns[column] for column in needed):
+            return columns
+        kept = []
+        for row in zip(*columns.values(), strict=True):
+            values = dict(zip(columns, row, strict=True))
+            rowid = values.pop("rowid")
+            if lacking := [column for column in needed if values[column] is None]:
+                text = json.dumps(values, default=str)
+                self.batch.reject(f"{name} without {' and '.join(lacking)}", rowid, text)
+            else:
+                kept.append(row)
+        return dict(zip(columns, map(list, zip(*kept, strict=True)), strict=True)) if kept else {c: [] for c in columns}
 
-    def _time(self, clock: Clock, text: Any, rowid: int, column: str) -> float | None:
-        if text is None:
-            return None
-        naive = naive_seconds(str(text))
-        if naive is None:
-            self.batch.reject(f"{column} is no time", rowid, str(text))
-            return None
-        return clock.utc(naive)
+    def _utc(self, columns: Columns, column: str, name: str) -> list[float | None]:
+        """Return a column of times as UTC seconds, each by the clock of its run."""
+        runs = columns["run_id"]
+        # Rows come in order of runs.
+        if runs and runs[0] == runs[-1] and (usual := self._clock(runs[0]).all_utc(columns[column])) is not None:
+            return [*usual]
+        times: list[float | None] = []
+        for run, text, rowid in zip(runs, columns[column], columns["rowid"], strict=True):
+            found = None if text is None else self._clock(run).utc(text)
+            if found is None and text is not None:
+                self.batch.reject(f"{name}.{column} is no time", rowid, str(text))
+            times.append(found)
+        return times
 
-    def _copy(self, span: int, name: str, table: Table, row: Row) -> None:
-        rows = self.batch.table(f"parsl_{name}", ("run_id", *table.columns))
-        rows.append((span, row["run_id"], *(row[column] for column in table.columns)))
+    def _clock(self, run: str) -> _Times:
+        times = self._times.get(run)
+        if times is None:
+            clock = self.batch.run_clocks[run] = self.source.clocks.get(run, self.source.clock)
+            times = self._times[run] = _Times(clock)
+        return times
 
-    def _event(self, span: int, time: float | None, name: str, rowid: int) -> None:
-        if time is not None:
-            self.batch.event(span, time, name, rowid)
+    def _events(self, spans: list[int], columns: Columns, *events: tuple[str, str]) -> None:
+        """Add events of a span each: the column of the time, and the event's name. Rows without the time have none."""
+        times = [columns[column] for column, _name in events]
+        types = [self._types[name] for _column, name in events]
+        added = [
+            (span, time, event_type, rowid)
+            for span, rowid, *at in zip(spans, columns["rowid"], *times, strict=True)
+            for time, event_type in zip(at, types, strict=True)
+            if time is not None
+        ]
+        self._add(added)
 
-    def _workflow(self, span: int, row: Row, rowid: int) -> None:
-        self._event(span, row["time_began"], "began", rowid)
-        self._event(span, row["time_completed"], "completed", rowid)
-        self.batch.annotate(span, **{name: row[name] for name in TABLES["workflow"].columns if "time" not in name})
-        self.batch.run_names[row["run_id"]] = run_name(row["workflow_name"], row["rundir"], row["run_id"])
+    def _add(self, events: list[tuple[int, float, int, int]]) -> None:
+        if events:
+            self.batch.events(*zip(*events, strict=True))
 
-    def _task(self, span: int, row: Row, rowid: int) -> None:
-        run = row["run_id"]
-        self._event(span, row["task_time_invoked"], "invoked", rowid)
-        self._event(span, row["task_time_returned"], "returned", rowid)
-        self.batch.subspan(self.batch.span(WORKFLOW, run=run), span, str(row["task_id"]))
-        self.batch.annotate(
-            span,
-            app=row["task_func_name"],
-            depends=_numbers(row["task_depends"]) or None,
-            memoize=str(row["task_memoize"]) == "1" or None,
-            fail_count=row["task_fail_count"] or None,
-            fail_cost=row["task_fail_cost"] or None,
+    def _named_events(self, spans: list[int], columns: Columns, name: str) -> None:
+        """Add an event for each row, which a column names."""
+        types = map(self._types.__getitem__, columns[name])
+        self.batch.events(spans, columns["timestamp"], types, columns["rowid"])
+
+    def _nest(self, superspans: Iterable[int], spans: list[int], keys: Iterable[str]) -> None:
+        self.batch.subspans.update(zip(zip(superspans, spans, strict=True), keys, strict=True))
+
+    def _workflows(self, columns: Columns) -> Iterator[int]:
+        workflows = self._spans[WORKFLOW]
+        return (workflows[run,] for run in columns["run_id"])
+
+    def _annotate(self, spans: list[int], columns: Columns, names: tuple[str, ...], made: Callable[..., Row]) -> None:
+        """Set attributes that ``made`` makes of columns: rows that are alike have them made once."""
+        known: dict[tuple[Any, ...], Row] = {}
+        attributes = self.batch.attributes
+        for span, values in zip(spans, zip(*(columns[name] for name in names), strict=True), strict=True):
+            found = known.get(values)
+            if found is None:
+                found = known[values] = attributes_of(made(*values))
+            if found:
+                attributes[span] = attributes[span] | found if span in attributes else found
+
+    def _workflow(self, spans: list[int], columns: Columns) -> None:
+        self._events(spans, columns, ("time_began", "began"), ("time_completed", "completed"))
+        names = tuple(name for name in TABLES["workflow"].columns if "time" not in name)
+        self._annotate(spans, columns, names, lambda *values: dict(zip(names, values, strict=True)))
+        for run, name, folder in zip(columns["run_id"], columns["workflow_name"], columns["rundir"], strict=True):
+            self.batch.run_names[run] = run_name(name, folder, run)
+
+    def _task(self, spans: list[int], columns: Columns) -> None:
+        self._events(spans, columns, ("task_time_invoked", "invoked"), ("task_time_returned", "returned"))
+        self._nest(self._workflows(columns), spans, map(str, columns["task_id"]))
+        names = ("task_func_name", "task_depends", "task_memoize", "task_fail_count", "task_fail_cost")
+        self._annotate(spans, columns, names, _of_task)
+
+    def _try(self, spans: list[int], columns: Columns) -> None:
+        tasks, blocks = self._spans[TASK], self._spans[BLOCK]
+        runs, numbers, tries = columns["run_id"], columns["task_id"], columns["try_id"]
+        self._nest(map(tasks.__getitem__, zip(runs, numbers, strict=True)), spans, map(str, tries))
+        names = ("task_executor", "block_id", "hostname", "task_joins", "task_fail_history")
+        self._annotate(spans, columns, names, _of_try)
+        places = zip(runs, columns["task_executor"], columns["block_id"], strict=True)
+        self.batch.subspans.update(
+            ((blocks[place], span), f"{task}/{number}")
+            for place, span, task, number in zip(places, spans, numbers, tries, strict=True)
+            if None not in place
         )
 
-    def _try(self, span: int, row: Row, rowid: int) -> None:
-        task = self.batch.span(TASK, str(row["task_id"]), run=row["run_id"])
-        self.batch.subspan(task, span, str(row["try_id"]))
-        self.batch.annotate(
-            span,
-            executor=row["task_executor"],
-            block=row["block_id"],
-            host=row["hostname"],
-            joins=_numbers(row["task_joins"]) or None,
-            failure=row["task_fail_history"] or None,
-        )
-        if row["block_id"] is not None and row["task_executor"] is not None:
-            block = self.batch.span(BLOCK, str(row["task_executor"]), str(row["block_id"]), run=row["run_id"])
-            self.batch.subspan(block, span, f"{row['task_id']}/{row['try_id']}")
+    def _status(self, spans: list[int], columns: Columns) -> None:
+        self._named_events(spans, columns, "task_status_name")
 
-    def _status(self, span: int, row: Row, rowid: int) -> None:
-        self._event(span, row["timestamp"], str(row["task_status_name"]), rowid)
-
-    def _resource(self, span: int, row: Row, rowid: int) -> None:
+    def _resource(self, spans: list[int], columns: Columns) -> None:
         """Resource rows are numbers over time: the view resource_sample reads them from parsl_resource."""
 
-    def _node(self, span: int, row: Row, rowid: int) -> None:
+    def _node(self, spans: list[int], columns: Columns) -> None:
         """A row comes with each message of the manager: its first, and the one that ends it, are events."""
-        seen = self.batch.attributes.get(span)
-        if seen is None:
-            self._event(span, row["timestamp"], "registered", rowid)
-            self.batch.subspan(self.batch.span(WORKFLOW, run=row["run_id"]), span, str(row["uid"]))
-            self.batch.annotate(
-                span,
-                host=row["hostname"],
-                block=row["block_id"],
-                cpus=row["cpu_count"],
-                memory=row["total_memory"],
-                workers=row["worker_count"],
-                python=row["python_v"],
-            )
-        if row["active"] == 0:
-            self._event(span, row["timestamp"], "deactivated", rowid)
+        registered, deactivated = self._types["registered"], self._types["deactivated"]
+        new = {span: row for row, span in reversed([*enumerate(spans)]) if span not in self._managers}
+        self._managers |= new.keys()
+        times, rowids, active = columns["timestamp"], columns["rowid"], columns["active"]
+        events = [(span, times[row], registered, rowids[row]) for span, row in new.items()]
+        events += [(span, times[row], deactivated, rowids[row]) for row, span in enumerate(spans) if active[row] == 0]
+        self._manager_events += [event for event in events if event[1] is not None]
+        rows = sorted(new.values())
+        firsts = {name: [column[row] for row in rows] for name, column in columns.items()}
+        their = [spans[row] for row in rows]
+        self._nest(self._workflows(firsts), their, map(str, firsts["uid"]))
+        self._annotate(their, firsts, tuple(_NODE.values()), lambda *values: dict(zip(_NODE, values, strict=True)))
 
-    def _block(self, span: int, row: Row, rowid: int) -> None:
-        self._event(span, row["timestamp"], str(row["status"]), rowid)
-        self.batch.subspan(
-            self.batch.span(WORKFLOW, run=row["run_id"]),
-            span,
-            f"{row['executor_label']}/{row['block_id']}",
-        )
-        self.batch.annotate(span, executor=row["executor_label"], job=row["job_id"])
+    def _block(self, spans: list[int], columns: Columns) -> None:
+        self._named_events(spans, columns, "status")
+        labels = zip(columns["executor_label"], columns["block_id"], strict=True)
+        self._nest(self._workflows(columns), spans, (f"{label}/{block}" for label, block in labels))
+        names = ("executor_label", "job_id")
+        self._annotate(spans, columns, names, lambda executor, job: {"executor": executor, "job": job})
+
+
+_NODE = {
+    "host": "hostname",
+    "block": "block_id",
+    "cpus": "cpu_count",
+    "memory": "total_memory",
+    "workers": "worker_count",
+    "python": "python_v",
+}
+"""The attributes of a node, and the columns that they are."""
+
+
+def _of_task(app: Any, depends: Any, memoize: Any, fail_count: Any, fail_cost: Any) -> Row:
+    return {
+        "app": app,
+        "depends": _numbers(depends) or None,
+        "memoize": str(memoize) == "1" or None,
+        "fail_count": fail_count or None,
+        "fail_cost": fail_cost or None,
+    }
+
+
+def _of_try(executor: Any, block: Any, host: Any, joins: Any, failure: Any) -> Row:
+    return {
+        "executor": executor,
+        "block": block,
+        "host": host,
+        "joins": _numbers(joins) or None,
+        "failure": failure or None,
+    }
+
+
+def _chunks_of(conn: sqlite3.Connection, sql: str) -> Iterator[list[Any]]:
+    """Yield rows, some thousand at a time. Those before a row that can't be read come, and then its sqlite3.Error."""
+    read, lenient = 0, conn.text_factory
+    # What reads text that is not UTF-8, too, takes longer: it reads on where the other stops.
+    for factory in (str, lenient):
+        failure: sqlite3.Error | None = None
+        cursor = conn.execute(f"{sql} LIMIT -1 OFFSET {read}")
+        while failure is None:
+            rows: list[Any] = []
+            conn.text_factory = factory
+            try:
+                rows.extend(islice(cursor, CHUNK))
+            except sqlite3.Error as error:
+                failure = error
+            conn.text_factory = lenient
+            if rows:
+                read += len(rows)
+                yield rows
+            elif failure is None:
+                return
+    if failure is not None:
+        raise failure
 
 
 def _numbers(text: Any) -> list[int]:

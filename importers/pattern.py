@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from importers.rows import Batch
 
@@ -131,6 +131,9 @@ def by_literal(patterns: Iterable[Pattern]) -> list[list[Pattern]]:
     return list(groups.values())
 
 
+Seen: TypeAlias = "dict[tuple[SpanKey | str, ...], dict[bytes | tuple[bytes | None, ...] | None, int]]"
+"""The spans of each kind of key that were found by the values of the groups that make it."""
+
 NO_SPAN = -1
 """Where a field of a key is empty."""
 
@@ -138,14 +141,18 @@ NO_SPAN = -1
 class Applier:
     """Turns the hits of one pattern into spans, events, nesting and attributes of a batch.
 
-    One serves a whole source, since it remembers the spans of the keys that it has seen. A parent whose key has an
-    empty field is left out; a hit whose own key has one is kept as unmatched.
+    One serves a whole source, since it remembers the spans of the keys that it has seen: with ``seen``, those that the
+    appliers of other patterns have seen, too. A parent whose key has an empty field is left out; a hit whose own key
+    has one is kept as unmatched.
     """
 
-    def __init__(self, pattern: Pattern, batch: Batch, source_fields: Mapping[str, str]) -> None:
+    def __init__(
+        self, pattern: Pattern, batch: Batch, source_fields: Mapping[str, str], seen: Seen | None = None
+    ) -> None:
+        seen = {} if seen is None else seen
         self._pattern, self._batch = pattern, batch
-        self._span = _Keyed(pattern.span, pattern, batch, source_fields)
-        self._parents = [_Keyed(key, pattern, batch, source_fields) for key in pattern.inside]
+        self._span = _Keyed(pattern.span, pattern, batch, source_fields, seen)
+        self._parents = [_Keyed(key, pattern, batch, source_fields, seen) for key in pattern.inside]
         self._event = batch.event_type(pattern.event) if pattern.event else None
         groups = pattern.compiled.groupindex
         # A user's list may be written in another way than Parsl's.
@@ -157,7 +164,7 @@ class Applier:
         """Add the rows of a hit: of one thing, or of each item of a list."""
         batch, match, each = self._batch, hit.match, self._pattern.each
         batch.records += 1
-        for item in self._items(match[each]) if each else (None,):
+        for item in self._items(match[each]) if each else _ONE:
             span = self._span(match, item)
             if span == NO_SPAN:
                 batch.reject("a field that the span's key needs is empty", hit.offset, match[0])
@@ -170,13 +177,15 @@ class Applier:
             for parent in self._parents:
                 above = parent(match, item)
                 if above != NO_SPAN and above != span:
-                    key = batch.span_keys[span]
-                    batch.subspans[above, span] = key[-1] if key else batch.span_runs[span]
-            for name in self._groups:
-                if match[name]:
-                    batch.annotate(span, **{name: match[name].decode("utf-8", "replace")})
+                    batch.subspans[above, span] = self._span.name(match, item)
+            if self._groups:
+                found = {name: match[name].decode("utf-8", "replace") for name in self._groups if match[name]}
+                batch.annotate(span, **found)
             if self._facts:
                 batch.annotate(span, **self._facts)
+
+
+_ONE = (None,)
 
 
 def _parsls_items(found: bytes) -> Iterable[bytes]:
@@ -192,7 +201,9 @@ def _items(found: bytes | None) -> Iterable[bytes]:
 class _Keyed:
     """Finds the span of a match; a key made of source fields and groups is looked up by the groups alone."""
 
-    def __init__(self, key: SpanKey, pattern: Pattern, batch: Batch, source_fields: Mapping[str, str]) -> None:
+    def __init__(
+        self, key: SpanKey, pattern: Pattern, batch: Batch, source_fields: Mapping[str, str], seen: Seen
+    ) -> None:
         self._span_type, self._fields = key[0], key[1:]
         self._batch, self._source_fields = batch, source_fields
         self._run, self._each = pattern.run, pattern.each
@@ -204,7 +215,7 @@ class _Keyed:
         self._varies_last = bool(last) and self._groups == last and all(self._scope) and not self._run
         self._by_item = bool(self._each) and self._groups == [self._each]
         self._by_groups = bool(self._groups) and self._each not in self._groups
-        self._seen: dict[bytes | tuple[bytes | None, ...] | None, int] = {}
+        self._seen = seen.setdefault((key, self._run, *self._groups), {})
 
     def __call__(self, match: re.Match[bytes], item: bytes | None) -> int:
         values: bytes | tuple[bytes | None, ...] | None
@@ -218,6 +229,17 @@ class _Keyed:
         if span is None:
             span = self._seen[values] = self._make(values)
         return span
+
+    def name(self, match: re.Match[bytes], item: bytes | None) -> str:
+        """Return the last part of the key of a match's span, or its run where the key has none."""
+        if not self._fields:
+            found = match[self._run] if self._run else None
+            return found.decode("utf-8", "replace") if found else self._batch.run
+        last = self._fields[-1]
+        if last in self._source_fields:
+            return self._source_fields[last]
+        value = item if last == self._each else match[last]
+        return (value or b"").decode("utf-8", "replace")
 
     def _make(self, found_values: bytes | tuple[bytes | None, ...] | None) -> int:
         values = found_values if isinstance(found_values, tuple) else (found_values,)

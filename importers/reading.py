@@ -27,7 +27,7 @@ Sink: TypeAlias = Callable[[Batch], object]
 SMALL = 1 << 24
 """Below this many bytes, starting other processes takes longer than it saves."""
 
-PARTS_AHEAD = 32
+PARTS_AHEAD = 16
 """Parts of a source, each of about a block of its file, or whole sources, that another process reads ahead."""
 
 
@@ -115,6 +115,9 @@ def no_cycle_collection() -> Iterator[None]:
 READ_AHEAD = 4
 """Sources that this process reads while it waits for another's: what they hold is kept in memory."""
 
+LARGEST_AHEAD = 1 << 26
+"""Bytes of the largest of these."""
+
 
 def read_all(
     sources: list[Source],
@@ -128,12 +131,15 @@ def read_all(
     ``sink_of`` gives what takes the rows of a source in parts; None where they are wanted as a whole. Raises StoreError
     where another process was ended.
     """
+    if len(sources) == 1 and sink_of(sources[0]) is None:
+        # Nothing could be done while another process reads, and its rows would have to be packed and unpacked.
+        jobs = 1
     mine, *others = _share(sources, jobs)
     if len(mine) == len(sources):
         for source in sources:
             yield read_source(source, progress, formats, sink_of(source))
         return
-    sinks = {i: sink_of(sources[i]) for share in others for i in share}
+    sinks = [sink_of(source) for source in sources]
     with ExitStack() as stack:
         readers: dict[int, Reader] = {}
         for share in filter(None, others):
@@ -141,9 +147,18 @@ def read_all(
             readers |= dict.fromkeys(share, stack.enter_context(Reader(asked, formats.added)))
         read: dict[int, ReadSource] = {}
         for i in range(len(sources)):
-            while mine and (mine[0] == i or (i in readers and len(read) < READ_AHEAD and not readers[i].has_sent())):
-                read[mine[0]] = read_source(sources[mine[0]], progress, formats)
-                mine.pop(0)
+            while mine and (
+                mine[0] == i
+                or (
+                    i in readers
+                    and len(read) < READ_AHEAD
+                    and size_of(sources[mine[0]]) <= LARGEST_AHEAD
+                    and not readers[i].has_sent()
+                )
+            ):
+                next_one = mine.pop(0)
+                # What is read ahead is kept as a whole.
+                read[next_one] = read_source(sources[next_one], progress, formats, sinks[i] if next_one == i else None)
             if i in readers:
                 read[i] = readers[i].read(sinks[i])
                 progress(read[i].size)

@@ -7,7 +7,7 @@ import math
 import re
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, repeat
 from operator import lt
@@ -64,6 +64,11 @@ def _jsonable(value: Any) -> Any:
     return value
 
 
+def attributes_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return attributes as they can be kept; None says nothing."""
+    return {storable(name): _jsonable(value) for name, value in values.items() if value is not None}
+
+
 def _ascends(spans: array[int], times: array[float]) -> bool:
     """Tell whether each event comes after the one before it, in order of spans and then of times."""
     rows, nexts = zip(spans, times, strict=True), zip(spans, times, strict=True)
@@ -72,6 +77,9 @@ def _ascends(spans: array[int], times: array[float]) -> bool:
 
 encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=str).encode
 """Returns attributes as JSON text."""
+
+MANY = 120_000
+"""Events that are worth a part of their own. Fewer parts are stored faster: more events of a span come together."""
 
 _ROWS = (
     "span_runs",
@@ -175,9 +183,16 @@ class Batch:
 
     def annotate(self, span: int, /, **values: Any) -> None:
         """Set attributes of a span; None says nothing."""
-        kept = {storable(name): _jsonable(value) for name, value in values.items() if value is not None}
+        kept = attributes_of(values)
         if kept:
             self.attributes.setdefault(span, {}).update(kept)
+
+    def new_span(self, span_type: str, *key: str, run: str) -> int:
+        """Return the number of a span that is not mentioned before, nor to be found by its key later."""
+        self.span_runs.append(run)
+        self.span_types.append(span_type)
+        self.span_keys.append(key)
+        return self.first_span + len(self.span_types) - 1
 
     def new_spans(self, span_type: str, keys: Sequence[tuple[str, ...]]) -> range:
         """Return the numbers of many spans that are not mentioned before, nor to be found by their keys later."""
@@ -235,6 +250,11 @@ class Batch:
     def table(self, name: str, columns: tuple[str, ...]) -> list[tuple[Any, ...]]:
         """Return the list that collects rows of a type-aware table: a span, then these columns."""
         return self.tables.setdefault(name, (columns, []))[1]
+
+    def hand_over_many(self) -> None:
+        """Pass on the rows so far, where they are wanted in parts and are many."""
+        if self.sink is not None and len(self.event_times) >= MANY:
+            self.hand_over()
 
     def hand_over(self) -> None:
         """Pass on the rows so far, where they are wanted in parts: that bounds memory, and they are stored meanwhile.

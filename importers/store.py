@@ -16,6 +16,7 @@ from importers.attribute_texts import AttributeTexts
 from importers.keys import uuid_bytes, uuid_text
 from importers.rows import Batch, encode
 from importers.sources import Source
+from importers.span_ids import SpanIds
 from importers.times import Clock, clock_of_name, clock_of_offset
 
 
@@ -43,7 +44,7 @@ class Store:
         self._event_types = _Names(conn, "event_types")
         self._metrics = _Names(conn, "metrics")
         self._loaded: set[str] = set()
-        self._ids: dict[bytes, int] = {}
+        self._ids: SpanIds[bytes] = SpanIds(conn)
         self._next_id: int = conn.execute("SELECT coalesce(max(id), 0) + 1 FROM span_rows").fetchone()[0]
         self._new = _NewSpans()
         self._first_new = self._next_id
@@ -53,7 +54,7 @@ class Store:
         self._stale_bounds: set[int] = set()
         self._attributes: dict[int, str] = {}
         self._texts = AttributeTexts(conn)
-        self._numbered: dict[str, list[int]] = {}
+        self._numbered: dict[str, array[int]] = {}
 
     def known(self, source: Source) -> Known | None:
         """Return what a source was when it was imported before, or None."""
@@ -159,8 +160,8 @@ class Store:
         """Add spans, events, nestings and samples."""
         for key in dict.fromkeys(batch.span_runs):
             self._load(key)
-        ids = self._numbered.setdefault(source.key, [])
-        ids += self._span_ids(batch)
+        ids = self._numbered.setdefault(source.key, array("q"))
+        ids.extend(self._span_ids(batch))
         for index, attributes in batch.attributes_json.items():
             span = ids[index]
             known = self._attributes.get(span)
@@ -229,24 +230,27 @@ class Store:
             self._ids.update((uuid_bytes(uuid), span) for uuid, span in rows)
 
     def _span_ids(self, batch: Batch) -> list[int]:
-        known, uuids = self._ids, batch.uuids
-        if known.keys().isdisjoint(uuids) and len(set(uuids)) == len(uuids):
-            ids: Sequence[int] = range(self._next_id, self._next_id + len(uuids))
-            known.update(zip(uuids, ids, strict=True))
-            places: Sequence[int] = range(len(uuids))
-        else:
-            places = [place for place, uuid in enumerate(uuids) if uuid not in known]
-            known.update((uuids[place], span) for span, place in enumerate(places, start=self._next_id))
+        uuids = batch.uuids
+        ids: list[int] = [*range(self._next_id, self._next_id + len(uuids))]
+        places: Sequence[int] = range(len(uuids))
+        if len(set(uuids)) < len(uuids) or not self._ids.isdisjoint(uuids):
+            known = {uuid: span for uuid in uuids if (span := self._ids.get(uuid)) is not None}
+            places = []
+            for place, uuid in enumerate(uuids):
+                if uuid not in known:
+                    known[uuid] = self._next_id + len(places)
+                    places.append(place)
             ids = [known[uuid] for uuid in uuids]
+        self._ids.update([(uuids[place], ids[place]) for place in places])
         self._next_id += len(places)
         new = self._new
         new.uuids += [uuids[place] for place in places]
         new.types += [self._types[batch.span_types[place]] for place in places]
         new.runs += [self._runs[batch.span_runs[place]] for place in places]
         new.keys += [batch.keys[place] for place in places]
-        return list(ids)
+        return ids
 
-    def _events(self, batch: Batch, ids: list[int], source: int) -> None:
+    def _events(self, batch: Batch, ids: Sequence[int], source: int) -> None:
         spans = [ids[span] for span in batch.event_spans]
         types = [self._event_types[name] for name in batch.event_type_names]
         columns = (

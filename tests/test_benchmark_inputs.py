@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from importers.monitoring_tables import TABLES
 from tests.benchmarks.htex_run import MANAGER, write_run
-from tests.runs import DATA, find_log, read_run
+from tests.benchmarks.monitoring_db import write_database
+from tests.imports import import_logs, query
+from tests.runs import DATA, find_log, read_run, shared_runs
 
 TASKS = 50
 REAL = DATA / "two-htex" / "000"  # HTEX without monitoring, as the generated run
@@ -91,3 +96,69 @@ def test_is_the_same_every_time(generated: Path, tmp_path: Path) -> None:
     for log in write_run(tmp_path / "000", TASKS):
         same = generated / log.relative_to(tmp_path / "000")
         assert log.read_bytes() == same.read_bytes()
+
+
+def test_a_run_has_the_id_that_is_asked_for(generated: Path, tmp_path: Path) -> None:
+    other = "00000000-0000-0000-0000-000000000007"
+    own = read_run(generated).run_id
+    for log in write_run(tmp_path / "000", TASKS, other):
+        assert log.read_text().replace(other, str(own)) == (generated / log.relative_to(tmp_path / "000")).read_text()
+    assert read_run(tmp_path / "000").run_id == other != own
+
+
+# monitoring.db
+
+MONITORING = DATA / "runinfo" / "monitoring.db"
+
+
+def of_database(path: Path, sql: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as conn:
+        return conn.execute(sql).fetchall()
+
+
+def rows_a_task(path: Path, table: str) -> float:
+    (row,) = of_database(path, f"SELECT (SELECT count(*) FROM {table}) * 1.0 / (SELECT count(*) FROM task)")
+    return float(str(row[0]))
+
+
+@pytest.fixture(scope="module")
+def monitoring(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_database(tmp_path_factory.mktemp("monitoring") / "monitoring.db", 340)
+
+
+def test_tables_are_those_of_a_real_database(monitoring: Path) -> None:
+    shape = "SELECT name, type, pk FROM pragma_table_info('{}') ORDER BY cid"
+    for table in TABLES:
+        assert of_database(monitoring, shape.format(table)) == of_database(MONITORING, shape.format(table)), table
+        keys = f"SELECT * FROM pragma_index_list('{table}')"
+        assert of_database(monitoring, keys) == of_database(MONITORING, keys), table
+
+
+def test_rows_of_a_task_are_those_of_a_real_database(monitoring: Path) -> None:
+    for table in ("try", "status", "resource"):
+        # The sample's user script fails on purpose more often than most.
+        assert rows_a_task(monitoring, table) == pytest.approx(rows_a_task(MONITORING, table), rel=0.35), table
+    folder = shared_runs()
+    if folder is not None:
+        real = folder / "parsl-2026-htex-json-threads" / "monitoring.db"
+        for table in ("try", "status", "resource", "node"):
+            assert rows_a_task(monitoring, table) == pytest.approx(rows_a_task(real, table), rel=0.15), table
+
+
+def test_values_are_of_the_kinds_that_a_real_database_has(monitoring: Path) -> None:
+    for table in TABLES:
+        columns = [str(name) for (name,) in of_database(MONITORING, f"SELECT name FROM pragma_table_info('{table}')")]
+        for column in columns:
+            kinds = f"SELECT DISTINCT typeof({column}), length({column}) = 26 AND {column} GLOB '20*' FROM {table}"
+            assert set(of_database(monitoring, kinds)) <= set(of_database(MONITORING, kinds)), (table, column)
+
+
+def test_every_row_of_the_generated_database_is_read(monitoring: Path, tmp_path: Path) -> None:
+    import_logs(tmp_path / "d.db", monitoring)
+    assert query(tmp_path / "d.db", "SELECT * FROM unmatched") == []
+    for table in TABLES:
+        (count,) = of_database(monitoring, f"SELECT count(*) FROM {table}")
+        assert query(tmp_path / "d.db", f"SELECT count(*) FROM parsl_{table}") == [count]
+    tries = query(tmp_path / "d.db", "SELECT count(*) FROM spans JOIN span_types t ON t.id = type "
+                                     "WHERE t.name = 'parsl.monitoring.try' AND began < ended")  # fmt: skip
+    assert tries == [(360,)]

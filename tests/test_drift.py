@@ -6,17 +6,22 @@ How many is counted here by plain regular expressions over the lines of the logs
 from __future__ import annotations
 
 import json
+import random
 import re
 import tracemalloc
 from collections import Counter
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from importers import htex, logfile, parsl_log
-from importers.drift import HTEX_KNOWN, PARSL_KNOWN, alternatives, watch
+from importers.alternatives import alternatives, marked, unnamed
+from importers.drift import FEW_COLONS, HTEX_KNOWN, PARSL_KNOWN, Watch, watch
+from importers.pattern import Hit, by_literal
 from importers.rows import DRIFT, KINDS_KEPT, OTHER_KINDS, Batch, template
+from importers.times import EPOCH
 from tests.batches import read
 from tests.imports import copied, dnpc, import_logs, query, read_in_blocks, readable
 from tests.runs import DATA, read_records, read_run, shared_runs
@@ -467,7 +472,7 @@ ALL_PATTERNS = parsl_log.PATTERNS + htex.PATTERNS
 
 
 def test_alternatives_match_what_any_matches() -> None:
-    regexes = [re.sub(rb"\(\?P<\w+>", b"(?:", pattern.regex) for pattern in ALL_PATTERNS]
+    regexes = [unnamed(pattern.regex) for pattern in ALL_PATTERNS]
     regexes += [rb"Task \d+ (?:a|b)$", rb"Task \d+ x{2,3}y", rb"Task \d+ x+", rb"\[a\]\\b[(|]", rb"\x41b", rb"\x42b"]
     joined = re.compile(alternatives(regexes))
     each = [re.compile(regex) for regex in regexes]
@@ -487,6 +492,91 @@ def test_a_shorter_alternative_decides() -> None:
     assert [bool(joined.match(text)) for text in (b"abd", b"abc", b"a", b"x")] == [True, True, False, True]
 
 
+def test_marks_tell_the_first_that_matches() -> None:
+    regexes = [rb"a\d+ x", rb"b", rb"a\d+ x?y", rb"a\d+ ", rb"a\d+ z", rb"a"]
+    joined = re.compile(marked(regexes))
+    assert joined.groups == len(regexes)
+    expected = {b"a1 x": 1, b"b": 2, b"a1 xy": 1, b"a1 y": 3, b"a1 z": 4, b"a1": 6, b"a": 6, b"c": None}
+    assert {text: (match := joined.match(text)) and match.lastindex for text in expected} == expected
+
+
+def test_marks_of_all_patterns_tell_what_trying_one_after_the_other_does() -> None:
+    logs = [*DATA.glob("**/parsl.*log"), *DATA.glob("**/interchange.*log"), *DATA.glob("**/*_0.*log")]
+    messages = {record.message.encode() for log in logs for record in read_records(log)}
+    for patterns in (parsl_log.PATTERNS, htex.PATTERNS):
+        joined = re.compile(marked(unnamed(pattern.regex) for pattern in patterns), re.MULTILINE)
+        assert joined.groups == len(patterns)
+        told: Counter[int | None] = Counter()
+        for message in messages:
+            first = next((i for i, pattern in enumerate(patterns, 1) if pattern.compiled.match(message)), None)
+            match = joined.match(message)
+            assert (match and match.lastindex) == first, message
+            told[first] += 1
+        assert len(told) > 10
+
+
+# One pass over a block, against a search for the literal of each pattern
+
+
+def by_searching(patterns: tuple[Any, ...], data: bytes, dialect: str) -> list[tuple[int, float, bytes, Any]]:
+    """Return the hits of a block that starts at byte 1000, as the slower way finds them."""
+    batch = Batch("", format=dialect)
+    groups = by_literal(patterns)
+    found = [hit for group in groups for hit in logfile.hits(logfile.Block(1000, data), group, EPOCH, batch, True)]
+    return sorted((hit.offset, hit.time, hit.match[0], hit.pattern) for hit in found)
+
+
+def by_one_pass(patterns: tuple[Any, ...], data: bytes, dialect: str) -> list[tuple[int, float, bytes, Any]]:
+    known = PARSL_KNOWN if patterns is parsl_log.PATTERNS else HTEX_KNOWN
+    found = [record for record in records_of(watch(patterns, known), data, dialect) if isinstance(record, Hit)]
+    return [(hit.offset, hit.time, hit.match[0], hit.pattern) for hit in found]
+
+
+COMPONENTS = ("parsl", "interchange", "manager", "worker_0")
+LOGS = sorted(log for sample in SAMPLES for log in (DATA / sample).glob("**/*log") if log.stem in COMPONENTS)
+
+
+@pytest.mark.parametrize("log", LOGS, ids=[log.relative_to(DATA).as_posix() for log in LOGS])
+def test_one_pass_finds_what_searching_finds(log: Path) -> None:
+    patterns = parsl_log.PATTERNS if log.stem == "parsl" else htex.PATTERNS
+    data = log.read_bytes()
+    dialect = logfile.dialect(logfile.Block(0, data))
+    expected = by_searching(patterns, data, dialect)
+    assert len(expected) >= 3
+    assert by_one_pass(patterns, data, dialect) == expected
+
+
+PREFIXES = [
+    PREFIX, LOCAL, "1795397698.5 ", "1795397698.5 INFO: ", "1795397698.5 a b INFO: ", "17953976980.5 x: ", "-5.5 x: ",
+    PREFIX.replace("MainThread", "a:b"), PREFIX.replace("MainThread", "Thread-5 (a b)"),
+    PREFIX.replace(".766988", ".7"),
+    PREFIX.replace(".766988", ".766988123"), PREFIX.replace("MainThread", "x" * 3 * FEW_COLONS), "x ", "",
+    "2026-11-23 01:34:58.123 INFO ]  ", LOCAL.replace("MainThread", "a]b"),
+]  # fmt: skip
+SAID = ["Putting task 5 onto pending_task_queue", f"Sent tasks: [1] to manager b'{MANAGER}'", "", ":", "x: y",
+        "leaving worker message section", "Put task 6 onto pending_task_queue: x", "Removing task 7"]  # fmt: skip
+
+
+@pytest.mark.parametrize("dialect", ["text", "text local", "unknown"])
+def test_one_pass_finds_what_searching_finds_whatever_the_prefix(dialect: str) -> None:
+    """Any line may follow any other, and take it for part of its own prefix."""
+    lines = [prefix + said + "\n" for prefix in PREFIXES for said in SAID]
+    chosen = random.Random(6)
+    for _ in range(300):
+        data = "".join(chosen.choices(lines, k=8)).encode()
+        expected = by_searching(htex.INTERCHANGE_PATTERNS, data, dialect)
+        assert by_one_pass(htex.INTERCHANGE_PATTERNS, data, dialect) == expected, data
+
+
+def test_a_block_with_few_colons_is_read_line_by_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each line begins as a record does, and the next colon is far: searching from each would take their square."""
+    data = b"1795397698.766988 nothing\n" * 40_000 + f"{PREFIX}Putting task 5 onto pending_task_queue\n".encode()
+    watched = Watch(htex.INTERCHANGE_PATTERNS, HTEX_KNOWN)
+    monkeypatch.setattr(Watch, "_epoch_stops", None)  # which would be that search
+    (hit,) = records_of(watched, data, "text")
+    assert (hit.offset, hit.match["task"]) == (1000 + 26 * 40_000, b"5")
+
+
 @pytest.mark.parametrize("known", [*PARSL_KNOWN, *HTEX_KNOWN])
 def test_each_known_message_is_needed_once(known: str) -> None:
     """A known message is no event, so no pattern takes it, and it is in a table once."""
@@ -500,10 +590,15 @@ def test_a_watch_is_made_once() -> None:
     assert watch(parsl_log.PATTERNS, PARSL_KNOWN) is watch(parsl_log.PATTERNS, PARSL_KNOWN)
 
 
+def records_of(watched: Watch, data: bytes, dialect: str) -> list[Any]:
+    """Return what is found in a block that starts at byte 1000."""
+    return list(watched.records(logfile.Block(1000, data), EPOCH, Batch("", format=dialect)))
+
+
 def test_every_dialect_of_a_block_is_watched() -> None:
     watched = watch(htex.INTERCHANGE_PATTERNS, HTEX_KNOWN)
     data = (PREFIX + "Task 5 naps\n" + LOCAL + "Task 6 naps\n" + "- task 7 naps\n").encode()
-    lines = list(watched.lines(logfile.Block(1000, data), "text"))
+    lines = list(records_of(watched, data, "text"))
     assert [(line.offset, line.message) for line in lines] == [
         (1000, b"Task 5 naps"),
         (1000 + len(PREFIX + "Task 5 naps\n"), b"Task 6 naps"),

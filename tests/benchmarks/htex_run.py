@@ -25,6 +25,9 @@ WORKERS = 2
 Entry: TypeAlias = tuple[int, str]
 Section: TypeAlias = list[Entry]
 
+RUN = "5d0c9a57-3b1e-4f0e-9a67-0f6d5c1f2b11"
+"""The id of the run in the templates."""
+
 START = 1_795_407_296_900_000
 SUBMITS, SUBMIT_PERIOD = 600_000, 450
 LAUNCH_DELAY = 150  # from a task's submission to its launch, which another thread does
@@ -158,8 +161,8 @@ def lines(entries: Iterable[Entry]) -> Iterator[str]:
         yield f"{second}.{microsecond:06d} {local_time(second)} {text}\n"
 
 
-def write_run(directory: Path, tasks: int) -> list[Path]:
-    """Write the logs of a run of that many tasks, at least 2, into a run directory; return them."""
+def write_run(directory: Path, tasks: int, run: str = RUN) -> list[Path]:
+    """Write the logs of a run of that many tasks, at least 2, and with this id, into a run directory; return them."""
     manager = directory / EXECUTOR / BLOCK / MANAGER
     manager.mkdir(parents=True)
     logs = {
@@ -169,5 +172,5 @@ def write_run(directory: Path, tasks: int) -> list[Path]:
     } | {manager / f"worker_{n}.log": worker_log(tasks, n) for n in range(WORKERS)}
     for path, entries in logs.items():
         with path.open("w", encoding="utf-8", newline="\n") as file:
-            file.writelines(lines(entries))
+            file.writelines(line.replace(RUN, run) for line in lines(entries))
     return list(logs)
