@@ -43,11 +43,22 @@ CREATE TABLE task_totals (
     tasks INTEGER NOT NULL,
     lasting INTEGER NOT NULL,      -- those of which beginning and end are known
     tries INTEGER NOT NULL,
+    retries INTEGER NOT NULL,      -- tries after the first of each task
     seconds REAL NOT NULL,
     example INTEGER,               -- the least number of such a task in the run
     in_submit REAL, in_retry REAL, in_queue REAL, in_transfer REAL, in_dispatch REAL, in_run REAL, in_return REAL,
     most_in_submit REAL, most_in_retry REAL, most_in_queue REAL, most_in_transfer REAL, most_in_dispatch REAL,
     most_in_run REAL, most_in_return REAL
+);
+
+/* How many tasks each worker had, and for how long. Seconds. */
+CREATE TABLE worker_totals (
+    worker INTEGER NOT NULL PRIMARY KEY REFERENCES spans(id),
+    tasks INTEGER NOT NULL,
+    busy REAL NOT NULL,            -- in which it had any task
+    task_seconds REAL NOT NULL,    -- sum over its tasks
+    first_task REAL NOT NULL,      -- when its first task began
+    last_task REAL NOT NULL        -- when the last of its tasks was over
 );
 
 /* Spans drawn by lot, 1 in 8. A span is in the samples of 1 in 8, of 1 in 16 and so on up to 1 in one_in. Which they are
@@ -94,12 +105,27 @@ _TASKS = f"""
     INSERT INTO task_totals
     SELECT
         task_times.run, app, executor, outcome, count(*), count(task_times.ended - task_times.began), sum(tries),
-        total(task_times.ended - task_times.began), min(cast(spans.key AS INTEGER)),
+        sum(max(tries - 1, 0)), total(task_times.ended - task_times.began), min(cast(spans.key AS INTEGER)),
         {", ".join(f"sum({layer})" for layer in _LAYERS)}, {", ".join(f"max({layer})" for layer in _LAYERS)}
     FROM task_times
     CROSS JOIN spans ON spans.id = task_times.task
     WHERE task_times.run = ?
     GROUP BY app, executor, outcome
+"""
+
+_WORKERS = """
+    INSERT INTO worker_totals (worker, tasks, busy, task_seconds, first_task, last_task)
+    SELECT
+        worker, count(*), sum(max(0, ended - max(began, coalesce(busy_until, began)))), sum(ended - began), min(began),
+        max(ended)
+    FROM (
+        SELECT worker, began, ended, max(ended) OVER (
+            PARTITION BY worker ORDER BY began, ended, span ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ) AS busy_until
+        FROM stays
+        WHERE worker IN (SELECT worker_slots.worker FROM worker_slots JOIN spans ON spans.id = worker WHERE run = ?)
+    )
+    GROUP BY worker
 """
 
 _DRAWN = f"""
@@ -116,11 +142,13 @@ def update(conn: sqlite3.Connection, runs: Iterable[int]) -> None:
     for table in ("span_totals", "variant_totals", "task_totals"):
         conn.execute(f"DELETE FROM {table} WHERE run NOT IN (SELECT id FROM runs) OR run IS NULL")
     conn.execute("DELETE FROM drawn WHERE run NOT IN (SELECT id FROM runs)")
+    conn.execute("DELETE FROM worker_totals WHERE worker NOT IN (SELECT worker FROM stays)")
     types = "SELECT id FROM span_types"
     for run in (*sorted(runs), None):
         for table in ("span_totals", "task_totals"):
             conn.execute(f"DELETE FROM {table} WHERE run IS ?", [run])
         conn.execute("DELETE FROM variant_totals WHERE run IS ?", [run])
+        conn.execute("DELETE FROM worker_totals WHERE (SELECT run FROM spans WHERE id = worker) IS ?", [run])
         conn.execute(f"DELETE FROM drawn WHERE type IN ({types}) AND run IS ?", [run or 0])
-        for sql in (_SPANS, _VARIANTS, _TASKS, _DRAWN):
+        for sql in (_SPANS, _VARIANTS, _TASKS, _WORKERS, _DRAWN):
             conn.execute(sql, [run])

@@ -29,14 +29,14 @@ owners as materialized (
             iif(
                 span_types.name in ('workqueue.task', 'taskvine.task', 'workqueue.attempt', 'taskvine.attempt'),
                 (
-                    select tasks.id
-                    from spans as tasks
-                    where tasks.run = spans.run
-                        and tasks.type = (
+                    select theirs.id
+                    from spans as theirs
+                    where theirs.run = spans.run
+                        and theirs.type = (
                             select id from span_types as types
                             where types.name = replace(span_types.name, '.attempt', '.task')
                         )
-                        and tasks.key = iif(
+                        and theirs.key = iif(
                             span_types.name glob '*.attempt', substr(spans.key, 1, instr(spans.key, '.') - 1), spans.key
                         )
                 ),

@@ -1,6 +1,3 @@
-asked_runs as materialized (
-    select distinct run
-    from span_totals
-    where coalesce(:run, '') = '' or run in (select id from runs where :run in (key, name))
-),
+-- part asked_runs
+,
 -- part picked_of_runs

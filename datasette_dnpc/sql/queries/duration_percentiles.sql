@@ -28,11 +28,12 @@ with
 scope as (
     select
         name as type,
-        -- Where there are many in all, fewer of each.
+        -- Where there are many spans in all, fewer of each type.
         (
             select iif(sum(spans) > 500000, 30000, 300000)
             from span_totals
-            where (coalesce(:span_type, '') = '' or type = span_types.id) and (coalesce(:run, '') = '' or run in (select id from runs where :run in (key, name)))
+            where (coalesce(:span_type, '') = '' or type = span_types.id)
+                and (coalesce(:run, '') = '' or run in (select id from runs where :run in (key, name)))
         ) as most
     from span_types
     where coalesce(:span_type, '') in ('', name)
