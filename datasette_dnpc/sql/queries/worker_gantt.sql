@@ -58,13 +58,17 @@ clip as materialized (
 ),
 used as materialized (
     select stays.worker, stays.slot, count(*) as stays, min(stays.began) as began, max(stays.ended) as ended
-    from clip
-    cross join places
-    cross join stays on stays.worker = places.worker and stays.began <= clip.until and stays.ended >= clip.since
-    where coalesce(:app, '') = ''
-        or :app = coalesce(
-            (select app from task_times where task_times.task = stays.task),
-            (select json_extract(attributes, '$.category') from spans where spans.id = stays.task)
+    from stays
+    -- In order of the table, so that nothing is to be sorted.
+    where stays.worker in (select worker from places)
+        and stays.began <= (select until from clip)
+        and stays.ended >= (select since from clip)
+        and (
+            coalesce(:app, '') = ''
+            or :app = coalesce(
+                (select app from task_times where task_times.task = stays.task),
+                (select json_extract(attributes, '$.category') from spans where spans.id = stays.task)
+            )
         )
     group by stays.worker, stays.slot
 ),
