@@ -135,15 +135,22 @@ def load(folder: Path) -> dict[str, SqlFile]:
 
 
 def _with_parts(file: Path) -> str:
-    """Return the text of a file, with each part that it names in its place."""
+    """Return the text of a file, with each part that it names in its place: ``-- part NAME``.
+
+    A part that is used under other names says so behind that: ``-- part NAME old=new``.
+    """
 
     def part(line: re.Match[str]) -> str:
         path = FOLDER / "parts" / f"{line[1]}.sql"
         if not path.is_file():
             raise SqlFileError(f"{file.name}: there is no part {line[1]}")
-        return path.read_text(encoding="utf-8").rstrip()
+        text = _with_parts(path)
+        for words in line[2].split():
+            old, _, new = words.partition("=")
+            text = re.sub(rf"\b{old}\b", new, text)
+        return text.rstrip()
 
-    return re.sub(r"^-- part (\w+)$", part, file.read_text(encoding="utf-8"), flags=re.M)
+    return re.sub(r"^-- part (\w+)((?: \w+=\w+)*)$", part, file.read_text(encoding="utf-8"), flags=re.M)
 
 
 @cache

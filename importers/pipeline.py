@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from importers import cctools, links, places, sequences, vine_runs, worker_stays
+from importers import cctools, links, places, sequences, totals, vine_runs, worker_stays
 from importers.adoption import adopt
 from importers.database import open_store
 from importers.formats import Added, Formats, load_formats
@@ -125,6 +125,7 @@ def import_paths(
         runs = links.link(store.conn, store.touched)
         sequences.update(store.conn, runs, formats.root_types())
         worker_stays.update(store.conn, runs)
+        totals.update(store.conn, runs)
         finish(store.conn)
     return summary
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import sqlite3
 
+from importers import totals
+
 VERSION = 3
 """Kept in ``PRAGMA user_version``: raised when the tables change their meaning."""
 
@@ -394,7 +396,7 @@ JOIN spans AS r ON r.id = facets.right;
 
 def create_tables(conn: sqlite3.Connection) -> None:
     """Create every table of an empty database. Indexes come last: see ``create_indexes``."""
-    conn.executescript(TABLES + PARSL_TABLES + DERIVED_TABLES)
+    conn.executescript(TABLES + PARSL_TABLES + DERIVED_TABLES + totals.TABLES)
     conn.execute(f"PRAGMA user_version = {VERSION}")
 
 
@@ -413,4 +415,4 @@ def pack(conn: sqlite3.Connection) -> None:
 
 def create_indexes(conn: sqlite3.Connection) -> None:
     """Create indexes and views, once the first rows are in: faster than keeping them up."""
-    conn.executescript(INDEXES + VIEWS)
+    conn.executescript(INDEXES + totals.INDEXES + VIEWS)

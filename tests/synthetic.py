@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from datasette_dnpc.sql_files import create_views
-from importers import task_table, worker_stays
+from importers import task_table, totals, worker_stays
 from importers.keys import surrogate_key
 from importers.roots import Roots
 from importers.schema import create_indexes, create_tables
@@ -327,6 +327,7 @@ def _write_tasks(builder: Builder) -> None:
             task_table.update(builder.conn, Roots(builder.conn, run, builder.name("span_types", root_type)))
     task_table.relate(builder.conn, (1, 2))
     worker_stays.update(builder.conn, (1, 2))
+    totals.update(builder.conn, (1, 2))
 
 
 def _write_variant(

@@ -1,19 +1,15 @@
 -- Of each root that came into both states, when, and how long from one to the other. `inside` tells whether that lies in
 -- the region asked for, which is everything if none is. SQLite reads each of these as often as others name it, so few do.
+scope as (
+    select type, 100000 as most from asked_type
+),
+-- part picked
+,
 roots as materialized (
-    select spans.id, spans.type, spans.run, sequences.variant
-    from span_types
-    cross join spans on spans.type = span_types.id
+    select spans.id, spans.type, spans.run, sequences.variant, picked.stands_for
+    from picked
+    cross join spans on spans.id = picked.id
     left join sequences on sequences.root = spans.id
-    where span_types.name = (select type from asked_type)
-        and (coalesce(:run, '') = '' or spans.run in (select id from runs where :run in (key, name)))
-        and (
-            (coalesce(:app, '') = '' and coalesce(:executor, '') = '')
-            or spans.id in (
-                select span from span_app
-                where (coalesce(:app, '') = '' or app = :app) and (coalesce(:executor, '') = '' or executor = :executor)
-            )
-        )
 ),
 named as materialized (
     select
@@ -30,14 +26,17 @@ edges as (
         is_end.value as is_end,
         json_extract(variants.sequence, iif(is_end.value, '$[#-1]', '$[0]')) as state,
         counted.roots,
-        1 as kept
-    from (select variant, count(*) as roots from roots group by variant) as counted
+        1 as kept,
+        counted.one_in
+    from (
+        select variant, sum(stands_for) as roots, max(stands_for) as one_in from roots group by variant
+    ) as counted
     join variants on variants.id = counted.variant
     join json_each('[0, 1]') as is_end
     union all
-    select is_end.value, named.state, 1, 0
+    select is_end.value, named.state, 1, 0, own.one_in
     from (
-        select spans.id, spans.type, spans.began, spans.ended
+        select roots.stands_for as one_in, spans.id, spans.type, spans.began, spans.ended
         from roots
         cross join spans on spans.id = roots.id
         where roots.variant is null and spans.began is not null
@@ -53,6 +52,7 @@ common as (
         is_end,
         state,
         kept,
+        max(one_in) as one_in,
         row_number() over (partition by is_end order by kept desc, sum(roots) desc, state) as number
     from edges
     group by is_end, kept, state
@@ -63,7 +63,8 @@ chosen as materialized (
         coalesce(nullif(:end_state, ''), max(iif(number = 1 and is_end, state, null))) as end_state,
         iif(:start_which = 'last', 'last', 'first') as start_which,
         iif(:end_which = 'first', 'first', 'last') as end_which,
-        coalesce(max(kept), 0) as kept
+        coalesce(max(kept), 0) as kept,
+        coalesce(max(one_in), 1) as one_in
     from common
 ),
 sought as materialized (
@@ -71,28 +72,45 @@ sought as materialized (
         named.span_type,
         named.event_type,
         chosen.kept,
+        chosen.one_in,
         named.state = chosen.start_state as is_start,
         named.state = chosen.end_state as is_end
     from chosen
     cross join named on named.state in (chosen.start_state, chosen.end_state)
 ),
--- From the spans of the states' types to the roots above them: a fraction of the time that the other way takes.
-came as (
-    select
-        coalesce(descendants.root, spans.id) as root,
-        min(iif(is_start, events.time, null)) as first_start,
-        max(iif(is_start, events.time, null)) as last_start,
-        min(iif(is_end, events.time, null)) as first_end,
-        max(iif(is_end, events.time, null)) as last_end
+-- From the spans of the states' types to the roots above them: a fraction of the time that the other way takes, where all
+-- roots are looked at.
+found as (
+    select coalesce(descendants.root, spans.id) as root, sought.is_start, sought.is_end, events.time, 1 as stands_for
     from sought
     cross join spans on spans.type = sought.span_type
     cross join events on events.span = spans.id and events.type = sought.event_type
     left join descendants on descendants.span = spans.id and sought.kept
+    where sought.one_in = 1
+    union all
+    select roots.id, sought.is_start, sought.is_end, events.time, roots.stands_for
+    from roots
+    left join descendants on descendants.root = roots.id and roots.variant is not null
+    cross join spans on spans.id = coalesce(descendants.span, roots.id)
+    cross join events on events.span = spans.id
+    cross join sought on sought.span_type = spans.type and sought.event_type = events.type
+    where roots.stands_for > 1
+),
+came as (
+    select
+        root,
+        max(stands_for) as stands_for,
+        min(iif(is_start, time, null)) as first_start,
+        max(iif(is_start, time, null)) as last_start,
+        min(iif(is_end, time, null)) as first_end,
+        max(iif(is_end, time, null)) as last_end
+    from found
     group by 1
 ),
 timed as (
     select
         root,
+        stands_for,
         iif(:start_which = 'last', last_start, first_start) as began,
         iif(:end_which = 'first', first_end, last_end) as ended
     from came
@@ -104,6 +122,7 @@ measured as materialized (
     select
         spans.id,
         spans.run,
+        timed.stands_for,
         timed.began,
         timed.began - run_zero.time as since_run_began,
         timed.ended - timed.began as duration,

@@ -5,8 +5,8 @@ shown_root_type as materialized (
         from kept_root_type
         where coalesce(:run, '') = ''
             or exists (
-                select 1 from spans
-                where spans.type = kept_root_type.id and spans.run in (select id from runs where :run in (key, name))
+                select 1 from span_totals
+                where span_totals.type = kept_root_type.id and span_totals.run in (select id from runs where :run in (key, name))
             )
         order by rank
         limit 1

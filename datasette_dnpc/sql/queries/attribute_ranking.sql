@@ -21,7 +21,8 @@
 @param from_start earliest start inside, seconds from the first event of the run; empty: any
 @param to_start latest start inside, seconds from the first event of the run; empty: any
 @param rows most rows to return, at most 900; empty: 30
-@needs kept_root_type run_began span_app
+@param sample all: look at all roots; empty: at a random sample, always the same, where there are more than 100 000
+@needs kept_root_type run_began
 @column root_type span type of the roots
 @column label rank, attribute and value, in an order that sorts as text
 @column attribute span type and name; a span type alone stands for the key of a span that several roots are part of;
@@ -44,6 +45,7 @@
 @column compared_outside roots outside that are compared
 @column of_inside roots inside
 @column of_outside roots outside
+@column one_in 1: all roots were looked at; else a sample of 1 in so many, and numbers of roots are multiplied by that
 @chart mark=bar x_column=score x_type=quantitative y_column=label y_type=ordinal
 */
 with recursive
@@ -61,6 +63,7 @@ slowest as materialized (
 sides as materialized (
     select
         measured.id,
+        measured.stands_for,
         iif(slowest.duration is null, measured.inside, measured.duration >= slowest.duration) as inside
     from slowest
     join measured
@@ -69,28 +72,17 @@ sides as materialized (
 compared as materialized (
     select id, inside
     from (
-        select sides.id, 1 as inside
+        select sides.id, sides.inside, row_number() over (partition by sides.inside order by spans.uuid) as number
         from sides
         cross join spans on spans.id = sides.id
-        where sides.inside
-        order by spans.uuid
-        limit 500
     )
-    union all
-    select id, inside
-    from (
-        select sides.id, 0 as inside
-        from sides
-        cross join spans on spans.id = sides.id
-        where not sides.inside
-        order by spans.uuid
-        limit 500
-    )
+    where number <= 500
 ),
 counts as materialized (
     select
-        sum(inside) as of_inside,
-        sum(not inside) as of_outside,
+        sum(inside * stands_for) as of_inside,
+        sum((not inside) * stands_for) as of_outside,
+        max(stands_for) as one_in,
         min(sum(inside), 500) as compared_inside,
         min(sum(not inside), 500) as compared_outside
     from sides
@@ -287,7 +279,8 @@ select
     compared_inside,
     compared_outside,
     of_inside,
-    of_outside
+    of_outside,
+    one_in
 from ranked
 order by rank
 limit iif(cast(:rows as integer) between 1 and 900, cast(:rows as integer), 30)

@@ -8,6 +8,7 @@
 @param run key or name of a run; empty: all runs
 @param executor label of the manager's executor; empty: all
 @param name name of a file, or a part of it; empty: all
+@param sample all: look at all transfers; empty: at a random sample, always the same, where there are more than 300 000
 @needs transfer
 @column run key of the run
 @column worker the worker's key within its run, NULL if not known
@@ -24,14 +25,24 @@
 @column megabytes_saved hits by the file's size; NULL if not known
 @column seconds of its transfers, sum
 @column of_rows number of such rows, shown or not: 900 are
+@column one_in 1: all transfers were looked at; else a sample of 1 in so many, and numbers of transfers are multiplied
+    by that
 @chart mark=bar x_column=uses x_type=quantitative y_column=label y_type=ordinal
 */
-with moved as (
+with scope as (
+    select value as type, 300000 as most
+    from json_each('["workqueue.transfer", "taskvine.transfer", "taskvine.cache_update"]')
+),
+-- part asked_runs
+,
+-- part candidates
+,
+moved as (
     select
-        transfer.run, worker, file, span_type, cached, megabytes, duration
-    from transfer
-    where (coalesce(:run, '') = '' or run in (select id from runs where :run in (key, name)))
-        and (coalesce(:executor, '') = '' or executor = :executor)
+        transfer.run, worker, file, span_type, cached, megabytes, duration, candidates.stands_for
+    from candidates
+    cross join transfer on transfer.span = candidates.id
+    where (coalesce(:executor, '') = '' or executor = :executor)
         and (coalesce(:name, '') = '' or instr(file, :name))
         and direction is not 'OUTPUT'
 ),
@@ -80,13 +91,15 @@ sums as (
         run,
         worker,
         name as file,
-        sum(span_type <> 'taskvine.cache_update' and (megabytes > 0 or cached is null)) as sent,
-        iif(span_type = 'workqueue.transfer', count(*), null) as uses,
-        iif(span_type = 'workqueue.transfer', sum(cached is not null and megabytes = 0), null) as hits,
-        iif(span_type = 'workqueue.transfer', null, sum(span_type = 'taskvine.cache_update')) as put_into_cache,
-        sum(iif(span_type <> 'taskvine.cache_update', megabytes, 0)) as megabytes_sent,
+        sum(stands_for * (span_type <> 'taskvine.cache_update' and (megabytes > 0 or cached is null))) as sent,
+        iif(span_type = 'workqueue.transfer', sum(stands_for), null) as uses,
+        iif(span_type = 'workqueue.transfer', sum(stands_for * (cached is not null and megabytes = 0)), null) as hits,
+        iif(span_type = 'workqueue.transfer', null, sum(stands_for * (span_type = 'taskvine.cache_update')))
+            as put_into_cache,
+        sum(stands_for * iif(span_type <> 'taskvine.cache_update', megabytes, 0)) as megabytes_sent,
         max(megabytes) as size,
-        sum(iif(span_type <> 'taskvine.cache_update', duration, 0)) as seconds
+        sum(stands_for * iif(span_type <> 'taskvine.cache_update', duration, 0)) as seconds,
+        max(stands_for) as one_in
     from alike
     group by worker, run, name, span_type = 'workqueue.transfer'
 ),
@@ -94,13 +107,13 @@ sums as (
 joined as (
     select
         sums.run, sums.worker, sums.file, read.source, sums.sent, sums.put_into_cache,
-        sums.megabytes_sent, sums.seconds, coalesce(read.size, sums.size) as size,
+        sums.megabytes_sent, sums.seconds, sums.one_in, coalesce(read.size, sums.size) as size,
         coalesce(read.uses, sums.uses) as uses,
         iif(read.uses is null, sums.hits, max(read.uses - max(sums.sent, sums.put_into_cache), 0)) as hits
     from sums
     left join read on read.run is sums.run and read.worker = sums.worker and read.file = sums.file
     union all
-    select run, worker, file, source, 0, 0, 0.0, 0.0, size, uses, null
+    select run, worker, file, source, 0, 0, 0.0, 0.0, 1, size, uses, null
     from read
     where not exists (
         select 1 from sums where sums.run is read.run and sums.worker = read.worker and sums.file = read.file
@@ -129,7 +142,8 @@ select
     joined.megabytes_sent,
     joined.hits * joined.size as megabytes_saved,
     joined.seconds,
-    count(*) over () as of_rows
+    count(*) over () as of_rows,
+    joined.one_in
 from joined
 left join runs on runs.id = joined.run
 left join spans as workers on workers.id = joined.worker

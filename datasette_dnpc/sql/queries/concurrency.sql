@@ -1,7 +1,7 @@
 /*
 @title Spans open at the same time
 @description How many spans of a type are open over the time of a run: exactly, step by step, where there are no more
-    steps than rows asked for; else the mean and the most in each of that many equal parts of the time. A span that
+    steps than rows asked for; else the mean and the most in each of that many equal parts of the time, of a sample in at most 120. A span that
     lasts no time is never open.
 @param span_type a span type; empty: the first root type, or other type, whose spans have durations, of those
     that the run has
@@ -11,7 +11,8 @@
 @param app name of an app, or category; empty: all spans, of an app or not
 @param executor label of an executor; empty: all spans, of an executor or not
 @param rows most rows to return; empty: 900
-@needs duration_type run_began span_app span_event_time
+@param sample all: look at all spans; empty: at a random sample, always the same, where there are more than 200 000
+@needs duration_type run_began span_event_time
 @column span_type span type
 @column start_event event type, NULL if it is the first event of each span
 @column end_event event type, NULL if it is the last event of each span
@@ -27,23 +28,29 @@
 @column of_steps number of steps
 @column of_spans spans that are counted
 @column without spans of the type that are not: without both events, or lasting no time, or ending before they begin
+@column one_in 1: all spans were looked at; else a sample of 1 in so many, and numbers of spans are multiplied by that
 @chart mark=line x_column=since_run_began x_type=quantitative y_column=mean_open y_type=quantitative
 */
 with recursive
 -- part shown_span_type
 ,
 wanted as materialized (
-    select spans.type, span_types.name as span_type, spans.run
+    select span_totals.type, span_types.name as span_type, span_totals.run
     from span_types
-    cross join spans on spans.type = span_types.id
+    join span_totals on span_totals.type = span_types.id
     where span_types.name = (select type from shown_span_type)
-        and (coalesce(:run, '') = '' or spans.run in (select id from runs where :run in (key, name)))
-    group by spans.run
-    order by count(*) desc, spans.run
+        and (coalesce(:run, '') = '' or span_totals.run in (select id from runs where :run in (key, name)))
+    order by span_totals.spans desc, span_totals.run
     limit 1
 ),
+scope as (
+    select span_type as type, 200000 as most from wanted
+),
+-- part picked_of_runs asked_runs=wanted
+,
 timed as materialized (
     select
+        picked.stands_for,
         iif(
             coalesce(:start_event, '') = '',
             spans.began,
@@ -54,20 +61,15 @@ timed as materialized (
             spans.ended,
             (select last from span_event_time where span = spans.id and event_type = :end_event)
         ) as closed
-    from wanted
-    cross join spans on spans.type = wanted.type and spans.run is wanted.run
-    where (coalesce(:app, '') = '' and coalesce(:executor, '') = '')
-        or spans.id in (
-            select span from span_app
-            where (coalesce(:app, '') = '' or app = :app) and (coalesce(:executor, '') = '' or executor = :executor)
-        )
+    from picked
+    cross join spans on spans.id = picked.id
 ),
 changes as materialized (
     select time, sum(change) as change
     from (
-        select opened as time, 1 as change from timed where closed > opened
+        select opened as time, stands_for as change from timed where closed > opened
         union all
-        select closed, -1 from timed where closed > opened
+        select closed, -stands_for from timed where closed > opened
     )
     group by time
 ),
@@ -76,8 +78,15 @@ extent as materialized (
         min(time) as first,
         max(time) as last,
         count(*) - 1 as of_steps,
-        max(coalesce(nullif(cast(:rows as integer), 0), 900), 1) as most
+        max(stands_for) as one_in,
+        -- In many short parts a sample has few changes each.
+        iif(
+            max(stands_for) > 1,
+            min(max(coalesce(nullif(cast(:rows as integer), 0), 120), 1), 120),
+            max(coalesce(nullif(cast(:rows as integer), 0), 900), 1)
+        ) as most
     from changes
+    cross join (select max(stands_for) as stands_for from timed)
 ),
 part(number, first) as (
     select 1, first from extent where of_steps > most
@@ -125,10 +134,11 @@ select
     counted.seconds,
     counted.mean_open,
     counted.max_open,
-    extent.of_steps <= extent.most as is_exact,
+    extent.of_steps <= extent.most and extent.one_in = 1 as is_exact,
     extent.of_steps,
-    (select count(*) from timed where closed > opened) as of_spans,
-    (select count(*) from timed where (closed > opened) is not true) as without
+    (select coalesce(sum(stands_for), 0) from timed where closed > opened) as of_spans,
+    (select coalesce(sum(stands_for), 0) from timed where (closed > opened) is not true) as without,
+    extent.one_in
 from counted
 join wanted
 join extent

@@ -9,7 +9,8 @@
 @param run key or name of a run; empty: all runs
 @param app name of an app, or category; empty: all spans, of an app or not
 @param executor label of an executor; empty: all spans, of an executor or not
-@needs duration_type span_app
+@param sample all: look at all spans; empty: at a random sample, always the same, where there are more than 100 000
+@needs duration_type
 @column span_type span type
 @column grouped_by what the groups are
 @column group text of the group; 'several' where a span has more than one, such as a task that was tried on two
@@ -26,6 +27,7 @@
 @column mean seconds
 @column of_groups number of groups, shown or not
 @column of_spans number of spans that have a duration, in all groups
+@column one_in 1: all spans were looked at; else a sample of 1 in so many, and numbers of spans are multiplied by that
 @chart mark=bar x_column=p50 x_type=quantitative y_column=label y_type=ordinal
 */
 with recursive
@@ -53,6 +55,7 @@ asked as materialized (
                         limit 300
                     )
                     cross join events on events.span = spans.id and events.time = spans.ended
+                    where exists (select 1 from span_totals where span_totals.type = span_types.id and lasting > 0)
                     group by span_types.id
                     having count(distinct events.type) > 1
                     order by count(distinct events.type) desc, span_types.name
@@ -63,24 +66,16 @@ asked as materialized (
         ) as span_type,
         iif(:by in ('app', 'executor', 'host', 'worker', 'block', 'run'), :by, 'ending') as by
 ),
+scope as (
+    select span_type as type, iif(by in ('host', 'worker', 'block'), 50000, 200000) as most from asked
+),
+-- part picked
+,
 chosen as materialized (
-    select id, run, began, ended, attributes
-    from spans
-    where type = (select id from span_types where name = (select span_type from asked))
-        and ended > began
-        and (
-            coalesce(:run, '') = ''
-            or run in (select id from runs where :run in (key, name))
-        )
-        and (
-            (coalesce(:app, '') = '' and coalesce(:executor, '') = '')
-            or id in (
-                select span
-                from span_app
-                where (coalesce(:app, '') = '' or app = :app)
-                    and (coalesce(:executor, '') = '' or executor = :executor)
-            )
-        )
+    select spans.id, spans.run, spans.began, spans.ended, spans.attributes, picked.stands_for
+    from picked
+    cross join spans on spans.id = picked.id
+    where spans.ended > spans.began
 ),
 -- What is below each span, down to what has been on a worker.
 reached(span, part) as (
@@ -132,13 +127,14 @@ found as (
 ),
 measured as (
     select
+        chosen.stands_for,
         chosen.ended - chosen.began as duration,
         coalesce(
             case (select by from asked)
-                when 'app' then (select app from span_app where span_app.span = chosen.id)
+                when 'app' then (select app from owners where owners.span = chosen.id)
                 when 'executor' then coalesce(
                     json_extract(chosen.attributes, '$.executor'),
-                    (select executor from span_app where span_app.span = chosen.id)
+                    (select executor from owners where owners.span = chosen.id)
                 )
                 when 'run' then (select coalesce(name, key) from runs where runs.id = chosen.run)
                 when 'worker' then found.worker
@@ -164,7 +160,8 @@ measured as (
 grouped as (
     select
         name,
-        count(*) as spans,
+        sum(stands_for) as spans,
+        max(stands_for) as one_in,
         percentiles(duration, 0, 5, 25, 50, 75, 95, 100) as figures,
         avg(duration) as mean
     from measured
@@ -193,7 +190,8 @@ select
     json_extract(ranked.figures, '$[6]') as max,
     ranked.mean,
     ranked.of_groups,
-    ranked.of_spans
+    ranked.of_spans,
+    ranked.one_in
 from ranked
 cross join asked
 where ranked.rank <= 40

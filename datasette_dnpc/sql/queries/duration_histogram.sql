@@ -12,7 +12,8 @@
 @param app name of an app, or category; empty: all spans, of an app or not
 @param executor label of an executor; empty: all spans, of an executor or not
 @param bins number of even bins, 2 to 500; empty: 40
-@needs duration_type span_app span_event_time
+@param sample all: look at all spans; empty: at a random sample, always the same, where there are more than 300 000
+@needs duration_type span_event_time
 @column span_type span type
 @column start_event event type, NULL if it is the first event of each span
 @column end_event event type, NULL if it is the last event of each span
@@ -24,13 +25,20 @@
 @column p95 seconds, their 95th percentile
 @column max seconds, the longest
 @column of_spans number of spans in all bins
+@column one_in 1: all spans were looked at; else a sample of 1 in so many, and numbers of spans are multiplied by that
 @chart mark=bar x_column=from_seconds x_type=quantitative y_column=spans y_type=quantitative
 */
 with recursive
 -- part shown_span_type
 ,
+scope as (
+    select type, 300000 as most from shown_span_type
+),
+-- part picked
+,
 timed as (
     select
+        picked.stands_for,
         spans.began,
         spans.ended,
         iif(
@@ -43,29 +51,19 @@ timed as (
             spans.ended,
             (select last from span_event_time where span = spans.id and event_type = :end_event)
         ) as end_time
-    from spans
-    where spans.type = (
-            select id from span_types
-            where name = (select type from shown_span_type)
-        )
-        and (coalesce(:run, '') = '' or spans.run in (select id from runs where :run in (key, name)))
-        and (
-            (coalesce(:app, '') = '' and coalesce(:executor, '') = '')
-            or spans.id in (
-                select span from span_app
-                where (coalesce(:app, '') = '' or app = :app) and (coalesce(:executor, '') = '' or executor = :executor)
-            )
-        )
+    from picked
+    cross join spans on spans.id = picked.id
 ),
 durations as materialized (
-    select end_time - start_time as duration
+    select end_time - start_time as duration, stands_for
     from timed
     where end_time - start_time is not null
         and (ended > began or (coalesce(:start_event, '') <> '' and coalesce(:end_event, '') <> ''))
 ),
 figures as materialized (
     select
-        count(*) as of_spans,
+        sum(stands_for) as of_spans,
+        max(stands_for) as one_in,
         min(duration) as low,
         max(duration) as top,
         avg(duration) as mean,
@@ -84,7 +82,7 @@ bin(number) as (
 counted as (
     select
         iif(high > low, min(cast((duration - low) / (high - low) * bins as integer), bins), 0) as number,
-        count(*) as spans
+        sum(stands_for) as spans
     from durations, bounds
     group by 1
 )
@@ -99,7 +97,8 @@ select
     json_extract(percentiles, '$[0]') as p50,
     json_extract(percentiles, '$[1]') as p95,
     top as max,
-    of_spans
+    of_spans,
+    one_in
 from bin
 join bounds
 left join counted on counted.number = bin.number

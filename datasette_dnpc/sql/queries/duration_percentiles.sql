@@ -7,7 +7,9 @@
 @param run key or name of a run; empty: all runs
 @param app name of an app, or category; empty: all spans, of an app or not
 @param executor label of an executor; empty: all spans, of an executor or not
-@needs span_app
+@param sample all: look at all spans; empty: at a random sample, always the same, where there are more than 300 000 of a
+    type
+@needs
 @column span_type span type
 @column group the app, executor or run, NULL for spans of none, or where there are no groups
 @column label span type and group in one text
@@ -19,49 +21,73 @@
 @column max seconds
 @column total seconds, over all these spans
 @column of_rows number of such rows, shown or not: 900 are
+@column one_in 1: all spans were looked at; else a sample of 1 in so many, and numbers of spans are multiplied by that
 @chart mark=bar x_column=p95 x_type=quantitative y_column=label y_type=ordinal
 */
-with grouped as materialized (
-    select span, iif(:by = 'app', app, executor) as name
-    from span_app
-    where :by in ('app', 'executor')
+with
+scope as (
+    select
+        name as type,
+        -- Where there are many spans in all, fewer of each type.
+        (
+            select iif(sum(spans) > 500000, 30000, 300000)
+            from span_totals
+            where (coalesce(:span_type, '') = '' or type = span_types.id)
+                and (coalesce(:run, '') = '' or run in (select id from runs where :run in (key, name)))
+        ) as most
+    from span_types
+    where coalesce(:span_type, '') in ('', name)
 ),
+-- part picked
+,
 measured as (
     select
         spans.type,
-        iif(:by = 'run', (select coalesce(name, key) from runs where id = spans.run), grouped.name) as "group",
-        count(*) as spans,
+        case :by
+            when 'run' then (select coalesce(name, key) from runs where id = spans.run)
+            when 'app' then (select app from owners where owners.span = spans.id)
+            when 'executor' then (select executor from owners where owners.span = spans.id)
+        end as "group",
+        sum(picked.stands_for) as spans,
         avg(spans.ended - spans.began) as mean,
         percentiles(spans.ended - spans.began, 50, 95, 99) as percentiles,
         max(spans.ended - spans.began) as max,
-        sum(spans.ended - spans.began) as total
-    from spans
-    left join grouped on grouped.span = spans.id
+        sum((spans.ended - spans.began) * picked.stands_for) as total,
+        max(picked.stands_for) as one_in
+    from picked
+    cross join spans on spans.id = picked.id
     where spans.ended > spans.began
-        and (coalesce(:span_type, '') = '' or spans.type = (select id from span_types where name = :span_type))
-        and (coalesce(:run, '') = '' or spans.run in (select id from runs where :run in (key, name)))
-        and (
-            (coalesce(:app, '') = '' and coalesce(:executor, '') = '')
-            or spans.id in (
-                select span from span_app
-                where (coalesce(:app, '') = '' or app = :app) and (coalesce(:executor, '') = '' or executor = :executor)
-            )
-        )
+    group by 1, 2
+),
+-- Of all spans, these are kept.
+known as materialized (
+    select
+        type,
+        iif(:by = 'run', (select coalesce(name, key) from runs where id = run), null) as "group",
+        sum(lasting) as spans,
+        max(longest) as max,
+        sum(seconds) as total
+    from span_totals
+    where coalesce(:app, '') || coalesce(:executor, '') = '' and coalesce(:by, '') not in ('app', 'executor')
+        and lasting > 0
+        and (coalesce(:run, '') = '' or run in (select id from runs where :run in (key, name)))
     group by 1, 2
 )
 select
     span_types.name as span_type,
     measured."group",
     span_types.name || coalesce(', ' || measured."group", '') as label,
-    measured.spans,
-    measured.mean,
+    coalesce(known.spans, measured.spans) as spans,
+    coalesce(known.total / known.spans, measured.mean) as mean,
     json_extract(measured.percentiles, '$[0]') as p50,
     json_extract(measured.percentiles, '$[1]') as p95,
     json_extract(measured.percentiles, '$[2]') as p99,
-    measured.max,
-    measured.total,
-    count(*) over () as of_rows
+    coalesce(known.max, measured.max) as max,
+    coalesce(known.total, measured.total) as total,
+    count(*) over () as of_rows,
+    measured.one_in
 from measured
 join span_types on span_types.id = measured.type
+left join known on known.type = measured.type and known."group" is measured."group"
 order by span_types.name, measured."group"
 limit 900

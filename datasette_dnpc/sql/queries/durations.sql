@@ -9,7 +9,8 @@
 @param app name of an app, or category; empty: all spans, of an app or not
 @param executor label of an executor; empty: all spans, of an executor or not
 @param rows most rows to return; empty: 900
-@needs duration_type run_began span_app span_event_time
+@param sample all: look at all spans; empty: at a random sample, always the same, where there are more than 300 000
+@needs duration_type run_began span_event_time
 @column span_type span type
 @column start_event event type
 @column end_event event type
@@ -22,28 +23,23 @@
 @column since_run_began seconds from the first event of the run to the start event
 @column duration seconds from the start event to the end event; negative where clocks disagree
 @column of_spans number of spans that have both events, shown or not
+@column one_in 1: all spans were looked at; else a sample of 1 in so many, and numbers of spans are multiplied by that
 @chart mark=circle x_column=since_run_began x_type=quantitative y_column=duration y_type=quantitative
     color_column=run_name
 */
 with
 -- part shown_span_type
 ,
+scope as (
+    select type, 300000 as most from shown_span_type
+),
+-- part picked
+,
 wanted as materialized (
-    select spans.id, spans.uuid, spans.began, spans.ended
-    from spans
-    where spans.type = (
-            select id from span_types
-            where name = (select type from shown_span_type)
-        )
-        and spans.began is not null
-        and (coalesce(:run, '') = '' or spans.run in (select id from runs where :run in (key, name)))
-        and (
-            (coalesce(:app, '') = '' and coalesce(:executor, '') = '')
-            or spans.id in (
-                select span from span_app
-                where (coalesce(:app, '') = '' or app = :app) and (coalesce(:executor, '') = '' or executor = :executor)
-            )
-        )
+    select spans.id, spans.uuid, spans.began, spans.ended, picked.stands_for
+    from picked
+    cross join spans on spans.id = picked.id
+    where spans.began is not null
 ),
 -- What most of the spans begin and end with, as the first thousand show it.
 sampled as (
@@ -73,7 +69,7 @@ chosen as materialized (
         ))
 ),
 measurable as materialized (
-    select wanted.id, wanted.uuid
+    select wanted.id, wanted.uuid, wanted.stands_for
     from chosen
     cross join wanted
     where exists (select 1 from events where span = wanted.id and type = chosen.start_id)
@@ -106,7 +102,8 @@ select
     iso_time(measured.began) as began_iso,
     round(measured.began - run_began.time, 6) as since_run_began,
     round(measured.ended - measured.began, 6) as duration,
-    (select count(*) from measurable) as of_spans
+    (select sum(stands_for) from measurable) as of_spans,
+    (select max(stands_for) from measurable) as one_in
 from chosen
 cross join measured
 cross join spans on spans.id = measured.id

@@ -18,7 +18,8 @@
 @param to_start latest start, seconds from the first event of the run; empty: any
 @param order sample or slowest: the rows in order of time, or the slowest ones first; empty: sample
 @param rows most rows to return; empty: 900
-@needs kept_root_type run_began span_app
+@param sample all: look at all roots; empty: at a random sample, always the same, where there are more than 100 000
+@needs kept_root_type run_began
 @column root_type span type of the roots
 @column start_state span_type/event_type
 @column end_state span_type/event_type
@@ -34,6 +35,7 @@
 @column duration seconds from the start state to the end state; below 0 if that came first, or clocks disagree
 @column of_spans number of roots that came into both states, within these times, shown or not
 @column without number of roots that lack one of the two states, or both
+@column one_in 1: all roots were looked at; else a sample of 1 in so many, and numbers of roots are multiplied by that
 @chart mark=circle x_column=since_run_began x_type=quantitative y_column=duration y_type=quantitative
     color_column=run_name
 */
@@ -67,8 +69,9 @@ select
     iso_time(shown.began) as began_iso,
     round(shown.since_run_began, 6) as since_run_began,
     round(shown.duration, 6) as duration,
-    (select sum(inside) from measured) as of_spans,
-    (select count(*) from roots) - (select count(*) from measured) as without
+    (select sum(inside * stands_for) from measured) as of_spans,
+    (select sum(stands_for) from roots) - (select sum(stands_for) from measured) as without,
+    (select one_in from lot) as one_in
 from chosen
 cross join shown
 cross join spans on spans.id = shown.id

@@ -9,7 +9,9 @@
 @param app name of an app, or category; empty: all spans, of an app or not
 @param executor label of an executor; empty: all spans, of an executor or not
 @param buckets number of equal parts, at most 900; empty: 100
-@needs run_began span_app
+@param sample all: look at all spans; empty: at a random sample, always the same, where there are more than 400 000 in
+    all
+@needs run_began
 @column run key of the run, NULL if none
 @column run_name name of the run, or its key
 @column time when the part begins, seconds since 1970 UTC
@@ -21,18 +23,19 @@
 @column per_second events per second; NULL if all are at one time
 @column of_events events in all parts
 @column of_states number of different states
+@column one_in 1: all spans were looked at; else a sample of 1 in so many, and numbers of spans are multiplied by that
 @chart mark=line x_column=since_run_began x_type=quantitative y_column=per_second y_type=quantitative color_column=state
 */
 with recursive typed as materialized (
-    select id from span_types where coalesce(:span_type, '') in ('', name)
+    select id, name from span_types where coalesce(:span_type, '') in ('', name)
 ),
 wanted as materialized (
     select run
-    from spans
-    where (coalesce(:span_type, '') = '' or type in (select id from typed))
+    from span_totals
+    where type in (select id from typed)
         and (coalesce(:run, '') = '' or run in (select id from runs where :run in (key, name)))
     group by run
-    order by count(*) desc, run
+    order by sum(spans) desc, run
     limit 1
 ),
 asked as materialized (
@@ -42,20 +45,23 @@ asked as materialized (
     where coalesce(:state, '') <> ''
         and :state in (event_types.name, span_types.name || '/' || event_types.name)
 ),
--- In order of id, as the events lie: by run and type it would take longer. Hence the plus signs.
+scope as (
+    select typed.name as type, counted.most
+    from typed
+    cross join (
+        -- Of many in all, some of each type.
+        select iif(sum(span_totals.spans) <= 400000, 400000, 20000) as most
+        from wanted
+        cross join span_totals on span_totals.run is wanted.run and span_totals.type in (select id from typed)
+    ) as counted
+),
+-- part picked_of_runs asked_runs=wanted
+,
 chosen as (
-    select spans.id, spans.type, spans.began, spans.ended
-    from wanted
-    cross join spans on +spans.run is wanted.run
+    select spans.id, spans.type, spans.began, spans.ended, picked.stands_for
+    from picked
+    cross join spans on spans.id = picked.id
     where spans.began is not null
-        and (coalesce(:span_type, '') = '' or +spans.type in (select id from typed))
-        and (
-            (coalesce(:app, '') = '' and coalesce(:executor, '') = '')
-            or spans.id in (
-                select span from span_app
-                where (coalesce(:app, '') = '' or app = :app) and (coalesce(:executor, '') = '' or executor = :executor)
-            )
-        )
 ),
 extent as materialized (
     select
@@ -70,12 +76,14 @@ counted as materialized (
         number / 1000000000000 as part,
         number / 1000000 % 1000000 as span_type,
         number % 1000000 as event_type,
-        events
+        events,
+        one_in
     from (
         select
             min(cast((events.time - first) * per_second as integer), parts - 1) * 1000000000000
                 + chosen.type * 1000000 + events.type as number,
-            count(*) as events
+            sum(stands_for) as events,
+            max(stands_for) as one_in
         from (select first, parts, parts / iif(seconds > 0, seconds, 1.0) as per_second from extent)
         cross join chosen
         cross join events on events.span = chosen.id
@@ -125,7 +133,8 @@ select
     coalesce(summed.events, 0) as events,
     coalesce(summed.events, 0) / nullif(extent.seconds / extent.parts, 0) as per_second,
     (select sum(events) from counted) as of_events,
-    (select count(*) from ranked) as of_states
+    (select count(*) from ranked) as of_states,
+    (select max(one_in) from counted) as one_in
 from part
 join extent
 join wanted

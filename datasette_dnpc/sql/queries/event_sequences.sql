@@ -5,7 +5,9 @@
 @param run key or name of a run; empty: all runs
 @param app name of an app; empty: all
 @param executor label of an executor; empty: all
-@needs kept_root_type span_app
+@param sample all: look at all roots of an app or executor; empty: at a random sample, always the same, where there are
+    more than 100 000
+@needs kept_root_type
 @column root_type span type of the roots
 @column variant id of the sequence in this database, for the query event_steps
 @column label rank and variant, in an order that sorts as text
@@ -16,6 +18,8 @@
 @column mean_duration seconds from its first to its last event, mean
 @column example_uuid surrogate key of a root with this sequence
 @column steps span_type/event_type of each event, in order of time
+@column one_in 1: all roots of an app or executor were looked at; else a sample of 1 in so many, and numbers of roots of
+    an app or executor are multiplied by that
 @chart mark=bar x_column=spans x_type=quantitative y_column=label y_type=ordinal
 */
 with
@@ -26,29 +30,36 @@ wanted as (
     from span_types
     where name = (select type from shown_root_type)
 ),
+-- Of an app or executor they are counted now, else how many there are is kept.
+scope as (
+    select type, 100000 as most
+    from shown_root_type
+    where coalesce(:app, '') || coalesce(:executor, '') <> ''
+),
+-- part picked
+,
 counted as (
     select
+        variant_totals.variant,
+        sum(variant_totals.roots) as spans,
+        sum(variant_totals.seconds) / sum(variant_totals.roots) as mean_duration,
+        min(variant_totals.example) as example,
+        1 as one_in
+    from wanted
+    cross join variants on variants.root_type = wanted.id
+    cross join variant_totals on variant_totals.variant = variants.id
+    where coalesce(:app, '') || coalesce(:executor, '') = ''
+        and (coalesce(:run, '') = '' or variant_totals.run in (select id from runs where :run in (key, name)))
+    group by variant_totals.variant
+    union all
+    select
         sequences.variant,
-        count(*) as spans,
-        avg(sequences.ended - sequences.began) as mean_duration,
-        min(sequences.root) as example
-    from variants
-    join sequences on sequences.variant = variants.id
-    join spans on spans.id = sequences.root
-    where variants.root_type in (select id from wanted)
-        and (
-            nullif(:run, '') is null
-            or spans.run in (select id from runs where :run in (key, name))
-        )
-        and (
-            coalesce(:app, '') = '' and coalesce(:executor, '') = ''
-            or sequences.root in (
-                select span
-                from span_app
-                where (coalesce(:app, '') = '' or app = :app)
-                    and (coalesce(:executor, '') = '' or executor = :executor)
-            )
-        )
+        sum(picked.stands_for),
+        avg(sequences.ended - sequences.began),
+        min(sequences.root),
+        max(picked.stands_for)
+    from picked
+    cross join sequences on sequences.root = picked.id
     group by sequences.variant
 )
 select
@@ -63,7 +74,8 @@ select
     variants.events,
     counted.mean_duration,
     spans.uuid as example_uuid,
-    trim(replace(json(variants.sequence), '","', ' → '), '["]') as steps
+    trim(replace(json(variants.sequence), '","', ' → '), '["]') as steps,
+    counted.one_in
 from counted
 join variants on variants.id = counted.variant
 join span_types on span_types.id = variants.root_type

@@ -9,6 +9,8 @@
 @param run key or name of a run; empty: all runs
 @param app name of an app; empty: all
 @param executor label of an executor; empty: all
+@param sample all: look at all roots of the run, app or executor; empty: at a random sample, always the same, where
+    there are more than 100 000
 @needs kept_root_type root_event span_app
 @column root_type span type of the roots
 @column variant id of the variant in this database
@@ -24,6 +26,7 @@
 @column cumulative seconds from the first event, mean
 @column roots roots that the figures are over
 @column of_roots roots there are
+@column one_in 1: of_roots is exact; else roots were drawn by lot, 1 in so many, and of_roots is multiplied by that
 @chart mark=bar x_column=mean x_type=quantitative y_column=step y_type=ordinal
 */
 with
@@ -35,31 +38,26 @@ asked as materialized (
 -- part fitting_variants
 ,
 -- Where only some roots are asked for, these; else only how many there are is known.
-roots as materialized (
-    select sequences.variant, sequences.root, spans.uuid
+scope as (
+    select fitting.root_type as type, 100000 as most
     from asked
-    cross join fitting on asked.filtered
-    cross join sequences on sequences.variant = fitting.id
-    cross join spans on spans.id = sequences.root
-    where (
-            coalesce(:run, '') = ''
-            or spans.run in (select id from runs where :run in (key, name))
-        )
-        and (
-            coalesce(:app, '') = '' and coalesce(:executor, '') = ''
-            or sequences.root in (
-                select span
-                from span_app
-                where (coalesce(:app, '') = '' or app = :app)
-                    and (coalesce(:executor, '') = '' or executor = :executor)
-            )
-        )
+    join fitting on asked.filtered
+    limit 1
+),
+-- part picked
+,
+roots as materialized (
+    select sequences.variant, sequences.root, spans.uuid, picked.stands_for
+    from picked
+    cross join sequences on sequences.root = picked.id
+    cross join spans on spans.id = picked.id
+    where sequences.variant in (select id from fitting)
 ),
 wanted as materialized (
-    select fitting.id, fitting.root_type, fitting.spans, counted.roots
+    select fitting.id, fitting.root_type, fitting.spans, counted.roots, coalesce(counted.one_in, 1) as one_in
     from asked
     join fitting
-    left join (select variant, count(*) as roots from roots group by variant) as counted on counted.variant = fitting.id
+    left join (select variant, sum(stands_for) as roots, max(stands_for) as one_in from roots group by variant) as counted on counted.variant = fitting.id
     where counted.roots is not null or not asked.filtered
     -- That with most events tells most: tasks of which only one event is known may be the most common.
     order by coalesce(counted.roots, fitting.spans) * fitting.events desc, fitting.id
@@ -69,7 +67,7 @@ sampled as materialized (
     -- A uuid is a hash: its order is random, and the same in every database.
     select roots.root
     from wanted
-    join roots on roots.variant = wanted.id and wanted.roots < wanted.spans
+    join roots on roots.variant = wanted.id and (wanted.roots < wanted.spans or wanted.one_in > 1)
     order by roots.uuid
     limit 2000
 ),
@@ -105,7 +103,8 @@ select
     coalesce(figures.max, steps.max) as max,
     coalesce(sum(figures.mean) over (order by steps.position), steps.cumulative) as cumulative,
     coalesce(figures.roots, wanted.spans) as roots,
-    coalesce(wanted.roots, wanted.spans) as of_roots
+    coalesce(wanted.roots, wanted.spans) as of_roots,
+    wanted.one_in
 from wanted
 join steps on steps.variant = wanted.id
 left join figures on figures.position = steps.position

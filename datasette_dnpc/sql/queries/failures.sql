@@ -7,6 +7,7 @@
 @param run key or name of a run; empty: all runs
 @param app name of an app; empty: all
 @param executor label of an executor; empty: all
+@param sample all: look at all tries; empty: at a random sample, always the same, where there are more than 100 000
 @needs task_try
 @column app name of the app
 @column executor label of the executor, NULL if it never came to one
@@ -20,34 +21,43 @@
 @column core_seconds core-time lost: seconds on a worker times cores, sum
 @column example key of the task of one of them
 @column of_rows number of such rows, shown or not: 900 are
+@column one_in 1: all tries were looked at; else a sample of 1 in so many, and numbers of tries are multiplied by that
 @chart mark=bar x_column=tries x_type=quantitative y_column=app y_type=ordinal color_column=state
 */
-with counted as (
-    select span, failed, count(*) over (partition by app) as of_tries
-    from task_try
-    where (coalesce(:run, '') = '' or run in (select id from runs where :run in (key, name)))
-        and (coalesce(:app, '') = '' or app = :app)
+with scope as (
+    select value as type, 100000 as most from json_each('["parsl.rundir.try", "parsl.monitoring.try"]')
+),
+-- part asked_runs
+,
+-- part candidates
+,
+counted as (
+    select task_try.span, task_try.failed, candidates.stands_for, sum(candidates.stands_for) over (partition by app) as of_tries
+    from candidates
+    cross join task_try on task_try.span = candidates.id
+    where (coalesce(:app, '') = '' or app = :app)
         and (coalesce(:executor, '') = '' or executor = :executor)
 ),
 -- The rest of their columns is worked out for those that failed only.
 lost as materialized (
-    select span, of_tries from counted where failed
+    select span, stands_for, of_tries from counted where failed
 )
 select
     task_try.app,
     task_try.executor,
     task_try.state,
     task_try.cause,
-    count(*) as tries,
+    sum(lost.stands_for) as tries,
     lost.of_tries,
-    100.0 * count(*) / lost.of_tries as share,
-    sum(task_try.ended - task_try.began) as seconds,
+    100.0 * sum(lost.stands_for) / lost.of_tries as share,
+    sum((task_try.ended - task_try.began) * lost.stands_for) as seconds,
     avg(task_try.ended - task_try.began) as mean_seconds,
-    total(task_try.run_seconds * task_try.cores) as core_seconds,
+    total(task_try.run_seconds * task_try.cores * lost.stands_for) as core_seconds,
     min(task_try.task_key) as example,
-    count(*) over () as of_rows
+    count(*) over () as of_rows,
+    max(lost.stands_for) as one_in
 from lost
 cross join task_try on task_try.span = lost.span
 group by task_try.app, task_try.executor, task_try.state, task_try.cause
-order by count(*) desc, task_try.app, task_try.state, task_try.cause
+order by tries desc, task_try.app, task_try.state, task_try.cause
 limit 900

@@ -9,7 +9,8 @@
 @param from_seconds seconds from the first event of the run: spans that end from then on; empty: all
 @param to_seconds seconds from the first event of the run: spans that begin until then; empty: all
 @param rows number of spans, at most 900; empty: 500
-@needs duration_type run_began span_app
+@param sample all: look at all spans; empty: at a random sample, always the same, where there are more than 300 000
+@needs duration_type run_began
 @column span_type span type
 @column run key of the run, NULL if none
 @column run_name name of the run, or its key
@@ -24,11 +25,17 @@
 @column since_run_began seconds from the first event of the run to that of the span
 @column duration seconds from first to last event
 @column of_spans number of such spans, shown or not
+@column one_in 1: all spans were looked at; else a sample of 1 in so many, and numbers of spans are multiplied by that
 @chart mark=circle x_column=since_run_began x_type=quantitative y_column=duration y_type=quantitative
     color_column=ending
 */
 with
 -- part shown_span_type
+,
+scope as (
+    select type, 300000 as most from shown_span_type
+),
+-- part picked
 ,
 chosen as materialized (
     select id, name
@@ -40,12 +47,11 @@ zeros as materialized (
     from run_began
     where coalesce(:from_seconds, '') || coalesce(:to_seconds, '') <> ''
 ),
-candidates as materialized (
-    select spans.id, spans.uuid
-    from chosen
-    cross join spans on spans.type = chosen.id
+candidate_spans as materialized (
+    select spans.id, spans.uuid, picked.stands_for
+    from picked
+    cross join spans on spans.id = picked.id
     where spans.began is not null
-        and (coalesce(:run, '') = '' or spans.run in (select id from runs where :run in (key, name)))
         and (
             coalesce(:from_seconds, '') = ''
             or spans.ended >= (select time from zeros where run is spans.run) + cast(:from_seconds as real)
@@ -54,21 +60,16 @@ candidates as materialized (
             coalesce(:to_seconds, '') = ''
             or spans.began <= (select time from zeros where run is spans.run) + cast(:to_seconds as real)
         )
-        and (
-            (coalesce(:app, '') = '' and coalesce(:executor, '') = '')
-            or spans.id in (
-                select span from span_app
-                where (coalesce(:app, '') = '' or app = :app) and (coalesce(:executor, '') = '' or executor = :executor)
-            )
-        )
 ),
 -- A uuid is a hash, so its order is random and the same in every database.
 sample as materialized (
     select id
-    from candidates
+    from candidate_spans
     order by uuid
     limit min(max(coalesce(nullif(cast(:rows as integer), 0), 500), 1), 900)
 ),
+-- part owners candidates=sample owners=owners_shown
+,
 shown as (
     select spans.*, min(spans.run) over () is not max(spans.run) over () as runs_differ
     from sample
@@ -81,8 +82,8 @@ select
     shown.key,
     shown.key || iif(shown.runs_differ, coalesce(', ' || coalesce(runs.name, runs.key), ''), '') as label,
     shown.uuid,
-    owners.app,
-    owners.executor,
+    owner.app,
+    owner.executor,
     (
         select event_types.name
         from events
@@ -95,15 +96,13 @@ select
     shown.ended,
     round(shown.began - run_began.time, 6) as since_run_began,
     round(shown.ended - shown.began, 6) as duration,
-    (select count(*) from candidates) as of_spans
+    (select sum(stands_for) from candidate_spans) as of_spans,
+    (select max(stands_for) from candidate_spans) as one_in
 from chosen
 cross join shown
 left join runs on runs.id = shown.run
 left join run_began on run_began.run is shown.run
 left join (
-    select span, min(app) as app, min(executor) as executor
-    from span_app
-    where span in (select id from sample)
-    group by span
-) as owners on owners.span = shown.id
+    select span, min(app) as app, min(executor) as executor from owners_shown group by span
+) as owner on owner.span = shown.id
 order by shown.began, shown.ended, shown.uuid

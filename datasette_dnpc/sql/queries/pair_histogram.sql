@@ -1,6 +1,6 @@
 /*
 @title Histogram of times between two events
-@description How many roots take how long from one state to another, as in the query event_pairs, all of them counted. Bins
+@description How many roots take how long from one state to another, as in the query event_pairs. Bins
     are even, or each is the same multiple of the one before: so where all durations are above 0 and the longest is over
     100 times the lower quartile, or on request.
 @param root_type a span type; empty: of those in the run the one whose sequences hold most events. One whose sequences are not kept has
@@ -18,7 +18,8 @@
 @param to_start latest start inside the region, seconds from the first event of the run; empty: any
 @param scale even or log: how bins grow, where log leaves out what is not above 0; empty: as said above
 @param bins number of bins, 2 to 500; empty: 50
-@needs kept_root_type run_began span_app
+@param sample all: look at all roots; empty: at a random sample, always the same, where there are more than 100 000
+@needs kept_root_type run_began
 @column root_type span type of the roots
 @column start_state span_type/event_type
 @column end_state span_type/event_type
@@ -36,6 +37,7 @@
 @column of_inside number of roots inside the region
 @column of_spans number of roots that came into both states; those that log leaves out are in no bin
 @column without number of roots that lack one of the two states, or both
+@column one_in 1: all roots were looked at; else a sample of 1 in so many, and numbers of roots are multiplied by that
 @chart mark=bar x_column=from_seconds x_type=quantitative y_column=spans y_type=quantitative
 */
 with recursive
@@ -47,8 +49,8 @@ with recursive
 ,
 figures as materialized (
     select
-        count(*) as of_spans,
-        sum(inside) as of_inside,
+        sum(stands_for) as of_spans,
+        sum(inside * stands_for) as of_inside,
         min(duration) as least,
         min(iif(duration > 0, duration, null)) as least_positive,
         max(duration) as most,
@@ -90,8 +92,8 @@ counted as (
             min(max(cast((iif(is_log, ln(duration), duration) - low) / (high - low) * bins as integer), 0), bins - 1),
             0
         ) as number,
-        count(*) as spans,
-        sum(inside) as inside
+        sum(stands_for) as spans,
+        sum(inside * stands_for) as inside
     from bounds
     cross join measured
     where duration > 0 or not is_log
@@ -123,7 +125,8 @@ select
     last_start,
     of_inside,
     of_spans,
-    (select count(*) from roots) - of_spans as without
+    (select sum(stands_for) from roots) - of_spans as without,
+    (select one_in from lot) as one_in
 from chosen
 join bounds
 join edges_of

@@ -10,7 +10,8 @@
 @param weight name of an attribute, such as cores or memory: of the root, or else the largest below it; requested.memory
     is memory within requested; empty: each root weighs 1
 @param rows most rows to return, or all; empty: 900
-@needs kept_root_type root_attribute span_app state_run
+@param sample all: look at all roots; empty: at a random sample, always the same, where there are more than 100 000
+@needs kept_root_type root_attribute run_began state_run
 @column root_type span type of the roots
 @column run key of the run
 @column root the root's key within its run
@@ -19,6 +20,7 @@
 @column state span_type/event_type
 @column weight 1, or the attribute; NULL where neither the root nor anything below it has it
 @column of_roots roots there are; those shown may be fewer
+@column one_in 1: all roots were looked at; else a sample of 1 in so many, and of_roots is multiplied by that
 @chart mark=circle x_column=since_run_began x_type=quantitative y_column=state y_type=ordinal
 */
 with
@@ -42,9 +44,13 @@ wanted as materialized (
     limit 1
 ),
 began as materialized (
-    -- Through the index on runs it would be slower.
-    select min(spans.began) as time from wanted cross join spans on +spans.run = wanted.run
+    select run_began.time from wanted join run_began on run_began.run = wanted.run
 ),
+scope as (
+    select root_type as type, iif(:rows = 'all', 1000000000, 100000) as most from wanted
+),
+-- part picked_of_runs asked_runs=wanted
+,
 numbered as (
     select
         sequences.root,
@@ -53,18 +59,12 @@ numbered as (
         -- A uuid is a hash: its order is random, and the same in every database.
         sum(variants.events) over (order by spans.uuid) - variants.events as events_before,
         variants.events,
-        count(*) over () as of_roots
-    from wanted
-    cross join variants on variants.root_type = wanted.root_type_id
-    cross join sequences on sequences.variant = variants.id
-    cross join spans on spans.id = sequences.root and spans.run = wanted.run
-    where (coalesce(:app, '') = '' and coalesce(:executor, '') = '')
-        or sequences.root in (
-            select span
-            from span_app
-            where (coalesce(:app, '') = '' or app = :app)
-                and (coalesce(:executor, '') = '' or executor = :executor)
-        )
+        sum(picked.stands_for) over () as of_roots,
+        picked.stands_for
+    from picked
+    cross join spans on spans.id = picked.id
+    cross join sequences on sequences.root = picked.id
+    cross join variants on variants.id = sequences.variant
 ),
 roots as materialized (
     select
@@ -79,7 +79,8 @@ roots as materialized (
                 where root_attribute.root = numbered.root and name = :weight
             )
         ) as weight,
-        of_roots
+        of_roots,
+        stands_for
     from wanted
     join numbered
     -- At least one, though it may have more events than rows asked for.
@@ -109,7 +110,8 @@ select
     events.time - began.time as since_run_began,
     named.state,
     roots.weight,
-    roots.of_roots
+    roots.of_roots,
+    roots.stands_for as one_in
 from wanted
 cross join began
 cross join roots

@@ -4,7 +4,7 @@
 @param run key or name of a run; empty: all runs
 @param rows most runs to return, at most 900; empty: 100
 @param skip how many runs to leave out before these; empty: none
-@needs kept_root_type task_account run_source
+@needs kept_root_type run_source
 @column run key of the run
 @column name name of the run, or its key
 @column began time of its first event, seconds since 1970 UTC, NULL if it has none
@@ -28,30 +28,30 @@ with chosen as materialized (
         runs.id,
         runs.key,
         coalesce(runs.name, runs.key) as name,
-        min(spans.began) as began,
-        max(spans.ended) as ended,
+        began.time as began,
+        began.ended,
         count(*) over () as of_runs
     from runs
-    left join spans on spans.run = runs.id
+    left join (
+        select run, min(began) as time, max(ended) as ended from span_totals group by run
+    ) as began on began.run = runs.id
     where coalesce(:run, '') = '' or :run in (runs.key, runs.name)
-    group by runs.id
-    order by min(spans.began) desc, runs.key
+    order by began.time desc, runs.key
     limit min(max(cast(coalesce(nullif(:rows, ''), 100) as integer), 1), 900)
     offset max(cast(coalesce(nullif(:skip, ''), 0) as integer), 0)
 ),
 counted as materialized (
-    select run, type, count(*) as spans
-    from spans
+    select run, type, spans
+    from span_totals
     where run in (select id from chosen)
-    group by run, type
 ),
 parsl as materialized (
     select
         run,
-        count(*) as tasks,
-        sum(outcome in ('failed', 'dependency failed')) as failed,
-        sum(max(tries - 1, 0)) as retries
-    from task_account
+        sum(tasks) as tasks,
+        sum(iif(outcome in ('failed', 'dependency failed'), tasks, 0)) as failed,
+        sum(retries) as retries
+    from task_totals
     where run in (select id from chosen)
     group by run
 ),

@@ -10,7 +10,9 @@
 @param app name of an app; empty: all
 @param executor label of an executor; empty: all
 @param rows number of roots, at most 900; empty: 30
-@needs kept_root_type root_event run_began span_app
+@param sample all: look at all roots of an app, executor or step; empty: at a random sample, always the same, where
+    there are more than 100 000
+@needs kept_root_type root_event run_began
 @column root_type span type of the roots
 @column variant id of the variant in this database
 @column step position, event type and span type of the event that ends the step; NULL for the whole sequence
@@ -23,6 +25,8 @@
 @column began_iso when the step begins, or the sequence, ISO 8601 UTC
 @column since_run_began the same in seconds from the first event of the run
 @column of_rows roots these are the slowest of
+@column one_in 1: all roots were looked at; else a sample of 1 in so many, and of_rows of the whole sequence is multiplied
+    by that
 @chart mark=bar x_column=duration x_type=quantitative y_column=label y_type=ordinal
 */
 with
@@ -30,43 +34,68 @@ with
 ,
 -- part fitting_variants
 ,
-asked as materialized (
-    select sequences.variant, sequences.root, spans.uuid, sequences.began, sequences.ended
+-- Of a step, an app or executor they are looked at now. Else how many there are is kept, and the slowest are soon found.
+scope as (
+    select root_type as type, 100000 as most
     from fitting
-    cross join sequences on sequences.variant = fitting.id
-    cross join spans on spans.id = sequences.root
-    where (
-            coalesce(:run, '') = ''
-            or spans.run in (select id from runs where :run in (key, name))
-        )
-        and (
-            coalesce(:app, '') = '' and coalesce(:executor, '') = ''
-            or sequences.root in (
-                select span
-                from span_app
-                where (coalesce(:app, '') = '' or app = :app)
-                    and (coalesce(:executor, '') = '' or executor = :executor)
-            )
-        )
+    where coalesce(:app, '') || coalesce(:executor, '') || coalesce(:position, '') <> ''
+    limit 1
+),
+-- part picked
+,
+counted as (
+    select variant, sum(roots) as roots, 1 as one_in, 1 as is_kept
+    from variant_totals
+    where coalesce(:app, '') || coalesce(:executor, '') || coalesce(:position, '') = ''
+        and (coalesce(:run, '') = '' or run in (select id from runs where :run in (key, name)))
+    group by variant
+    union all
+    select sequences.variant, sum(picked.stands_for), max(picked.stands_for), 0
+    from picked
+    cross join sequences on sequences.root = picked.id
+    group by sequences.variant
 ),
 wanted as materialized (
     select
         fitting.id,
         fitting.root_type,
+        counted.roots,
+        counted.one_in,
+        counted.is_kept,
         iif(coalesce(:position, '') = '', null, cast(:position as integer)) as position
     from fitting
-    join (select variant, count(*) as roots from asked group by variant) as counted on counted.variant = fitting.id
+    join counted on counted.variant = fitting.id
     -- As in event_steps.
     order by counted.roots * fitting.events desc, fitting.id
     limit 1
 ),
 roots as materialized (
-    select asked.root, asked.uuid, asked.began, asked.ended
-    from wanted
-    join asked on asked.variant = wanted.id
+    select *
+    from (
+        select sequences.root, sequences.began, sequences.ended, null as lot
+        from wanted
+        -- Through its index it would be slower.
+        cross join sequences on +sequences.variant = wanted.id
+        where wanted.is_kept and coalesce(:run, '') = ''
+        union all
+        select sequences.root, sequences.began, sequences.ended, null
+        from wanted
+        cross join runs on :run in (runs.key, runs.name)
+        cross join spans
+            on spans.run = runs.id and spans.type = (select id from span_types where name = wanted.root_type)
+        cross join sequences on sequences.root = spans.id and sequences.variant = wanted.id
+        where wanted.is_kept and coalesce(:run, '') <> ''
+        union all
+        select sequences.root, sequences.began, sequences.ended, iif(wanted.position is null, null, spans.uuid)
+        from wanted
+        cross join picked
+        cross join sequences on sequences.root = picked.id and sequences.variant = wanted.id
+        cross join spans on spans.id = picked.id
+        where not wanted.is_kept
+    )
     -- A uuid is a hash: its order is random, and the same in every database.
-    order by iif(wanted.position is null, null, asked.uuid)
-    limit iif(coalesce(:position, '') = '', -1, 10000)
+    order by lot, ended - began desc, root
+    limit iif(coalesce(:position, '') = '', 900, 10000)
 ),
 timed as (
     select
@@ -78,19 +107,19 @@ timed as (
     where root in (select root from roots) and exists (select 1 from wanted where position is not null)
 ),
 measured as (
-    select roots.root, roots.uuid, roots.began, roots.ended - roots.began as duration
+    select roots.root, roots.began, roots.ended - roots.began as duration, wanted.roots as of_rows
     from wanted
     join roots on wanted.position is null
     union all
-    select timed.root, roots.uuid, timed.time_before, timed.time - timed.time_before
+    select timed.root, timed.time_before, timed.time - timed.time_before, count(*) over ()
     from wanted
     join timed on timed.position = wanted.position
-    join roots on roots.root = timed.root
 ),
 slowest as (
-    select root, began, duration, count(*) over () as of_rows
+    select measured.root, measured.began, measured.duration, measured.of_rows
     from measured
-    order by duration desc, uuid
+    join spans on spans.id = measured.root
+    order by measured.duration desc, spans.uuid
     limit iif(cast(:rows as integer) between 1 and 900, cast(:rows as integer), 30)
 )
 select
@@ -109,7 +138,8 @@ select
     sequences.ended - sequences.began as total,
     iso_time(slowest.began) as began_iso,
     round(slowest.began - run_began.time, 6) as since_run_began,
-    slowest.of_rows
+    slowest.of_rows,
+    wanted.one_in
 from wanted
 join slowest
 join sequences on sequences.root = slowest.root

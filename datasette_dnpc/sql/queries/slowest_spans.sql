@@ -7,7 +7,9 @@
 @param app name of an app, or category; empty: all spans, of an app or not
 @param executor label of an executor; empty: all spans, of an executor or not
 @param rows number of spans, at most 900; empty: 30
-@needs duration_type span_app
+@param sample all: look at all spans of an app or executor; empty: at a random sample, always the same, where there are
+    more than 300 000
+@needs duration_type
 @column span_type span type
 @column run key of the run, NULL if none
 @column key the span's key within its run
@@ -19,32 +21,63 @@
 @column began_iso the same as ISO 8601 UTC
 @column attributes JSON object of what is known about the span
 @column of_rows number of spans that have a duration, shown or not
+@column one_in 1: all spans of an app or executor were looked at; else a sample of 1 in so many, and numbers of spans of
+    an app or executor are multiplied by that
 @chart mark=bar x_column=duration x_type=quantitative y_column=label y_type=ordinal
 */
 with
 -- part shown_span_type
 ,
+-- Which they are is found without their other columns. Of an app or executor they are looked at one by one.
+wanted as (
+    select id, coalesce(:app, '') || coalesce(:executor, '') <> '' as filtered
+    from span_types
+    where name = (select type from shown_span_type)
+),
+scope as (
+    select type, 300000 as most from shown_span_type where (select filtered from wanted)
+),
+-- part picked
+,
+longest as materialized (
+    select *
+    from (
+        select spans.id, spans.ended - spans.began as duration, spans.uuid, 1 as stands_for, null as of_rows
+        from wanted
+        cross join spans on spans.type = wanted.id
+        where not wanted.filtered and coalesce(:run, '') = '' and spans.ended > spans.began
+        union all
+        select spans.id, spans.ended - spans.began, spans.uuid, 1, null
+        from wanted
+        cross join runs on :run in (runs.key, runs.name)
+        cross join spans on spans.run = runs.id and spans.type = wanted.id
+        where not wanted.filtered and coalesce(:run, '') <> '' and spans.ended > spans.began
+        union all
+        select spans.id, spans.ended - spans.began, spans.uuid, picked.stands_for, sum(picked.stands_for) over ()
+        from picked
+        cross join spans on spans.id = picked.id
+        where spans.ended > spans.began
+    )
+    order by duration desc, uuid
+    limit min(max(coalesce(nullif(cast(:rows as integer), 0), 30), 1), 900)
+),
 slowest as (
     select
-        id, type, run, key, uuid, began, ended - began as duration, attributes,
-        row_number() over (order by ended - began desc, uuid) as rank,
-        count(*) over () as of_rows
-    from spans
-    where type = (
-            select id from span_types
-            where name = (select type from shown_span_type)
-        )
-        and ended > began
-        and (coalesce(:run, '') = '' or run in (select id from runs where :run in (key, name)))
-        and (
-            (coalesce(:app, '') = '' and coalesce(:executor, '') = '')
-            or id in (
-                select span from span_app
-                where (coalesce(:app, '') = '' or app = :app) and (coalesce(:executor, '') = '' or executor = :executor)
+        spans.*,
+        longest.duration,
+        longest.stands_for,
+        row_number() over (order by longest.duration desc, spans.uuid) as rank,
+        coalesce(
+            longest.of_rows,
+            (
+                select sum(lasting)
+                from span_totals
+                where type = (select id from wanted)
+                    and (coalesce(:run, '') = '' or run in (select id from runs where :run in (key, name)))
             )
-        )
-    order by ended - began desc, uuid
-    limit min(max(coalesce(nullif(cast(:rows as integer), 0), 30), 1), 900)
+        ) as of_rows
+    from longest
+    cross join spans on spans.id = longest.id
 )
 select
     span_types.name as span_type,
@@ -57,7 +90,8 @@ select
     slowest.began,
     iso_time(slowest.began) as began_iso,
     slowest.attributes,
-    slowest.of_rows
+    slowest.of_rows,
+    slowest.stands_for as one_in
 from slowest
 join span_types on span_types.id = slowest.type
 left join runs on runs.id = slowest.run

@@ -2,7 +2,8 @@
 @title Relations between span types
 @description Which span types contain which others (subspan), and which tell of the same things (facet).
 @param run key or name of a run; empty: all runs
-@needs span_type_relation
+@param sample all: look at all spans; empty: at a random sample, always the same, where there are more than 100 000 of a
+    type
 @column kind subspan: right is part of left; facet: both are accounts of one thing
 @column left_type span type
 @column right_type span type
@@ -10,26 +11,52 @@
 @column relation left and right type in one text
 @column left_spans number of all spans of left_type, with such a relation or not
 @column right_spans number of all spans of right_type
+@column one_in 1: all spans of right_type were looked at; else a sample of 1 in so many, and pairs is multiplied by that
 @chart mark=bar x_column=pairs x_type=quantitative y_column=relation y_type=ordinal color_column=kind
 */
-with counted as materialized (
-    select span_types.name as type, count(*) as spans
-    from spans
-    join span_types on span_types.id = spans.type
-    where nullif(:run, '') is null
-        or spans.run in (select id from runs where :run in (key, name))
-    group by spans.type
+with
+scope as (
+    -- Where there are many spans in all, fewer of each type.
+    select name as type, (select iif(sum(spans) > 500000, 30000, 300000) from span_totals) as most from span_types
+),
+-- part asked_runs
+,
+-- part candidates
+,
+single as (
+    select 'subspan' as kind, supers.type as left_type, subs.type as right_type, candidates.stands_for
+    from candidates
+    cross join spans as subs on subs.id = candidates.id
+    cross join subspans on subspans.subspan = subs.id
+    cross join spans as supers on supers.id = subspans.superspan
+    union all
+    select 'facet', lefts.type, rights.type, candidates.stands_for
+    from candidates
+    cross join spans as rights on rights.id = candidates.id
+    cross join facets on facets.right = rights.id
+    cross join spans as lefts on lefts.id = facets.left
+),
+pairs as (
+    select kind, left_type, right_type, sum(stands_for) as pairs, max(stands_for) as one_in
+    from single
+    group by kind, left_type, right_type
+),
+counted as materialized (
+    select type, sum(spans) as spans
+    from span_totals
+    where coalesce(run, 0) in (select coalesce(run, 0) from asked_runs)
+    group by type
 )
 select
-    kind,
-    left_type,
-    right_type,
-    sum(pairs) as pairs,
-    left_type || iif(kind = 'facet', ' = ', ' > ') || right_type as relation,
-    (select spans from counted where type = left_type) as left_spans,
-    (select spans from counted where type = right_type) as right_spans
-from span_type_relation
-where nullif(:run, '') is null
-    or run in (select id from runs where :run in (key, name))
-group by kind, left_type, right_type
-order by kind, pairs desc, left_type, right_type
+    pairs.kind,
+    left_types.name as left_type,
+    right_types.name as right_type,
+    pairs.pairs,
+    left_types.name || iif(pairs.kind = 'facet', ' = ', ' > ') || right_types.name as relation,
+    (select spans from counted where type = pairs.left_type) as left_spans,
+    (select spans from counted where type = pairs.right_type) as right_spans,
+    pairs.one_in
+from pairs
+join span_types as left_types on left_types.id = pairs.left_type
+join span_types as right_types on right_types.id = pairs.right_type
+order by kind, pairs.pairs desc, left_type, right_type

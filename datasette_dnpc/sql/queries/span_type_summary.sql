@@ -11,13 +11,13 @@
 */
 select
     span_types.name as span_type,
-    count(*) as spans,
-    count(distinct spans.run) as runs,
-    iso_time(min(spans.began)) as first_time,
-    iso_time(max(spans.ended)) as last_time
-from spans
-join span_types on span_types.id = spans.type
+    sum(span_totals.spans) as spans,
+    count(distinct span_totals.run) as runs,
+    iso_time(min(span_totals.began)) as first_time,
+    iso_time(max(span_totals.ended)) as last_time
+from span_totals
+join span_types on span_types.id = span_totals.type
 where nullif(:run, '') is null
-    or spans.run in (select id from runs where :run in (key, name))
+    or span_totals.run in (select id from runs where :run in (key, name))
 group by span_types.id
 order by spans desc, span_type

@@ -2,7 +2,7 @@
 @title Changes of the number of spans in each state
 @description How many roots of a type are in each state from every moment on at which that changes. The state of a root is
     the latest event of it or of anything below it, at one time the last by name; it stays in the state of its last event.
-    Counts are exact. Where they change more often than rows are asked for, they are those at some moments only, spread over
+    Where they change more often than rows are asked for, they are those at some moments only, spread over
     the time, with the changes since the one before added up.
 @param root_type a root type; empty: the one whose sequences hold most events, of those that the run has
 @param run key or name of a run; empty: the run with most spans in these states, over its time
@@ -17,7 +17,8 @@
 @param to_seconds since the run began; empty: all to the end
 @param hide states or event types not to show, with commas between; % stands for any text; empty: none
 @param rows most rows to return, or all; empty: 900
-@needs kept_root_type root_attribute span_app state_run
+@param sample all: look at all roots; empty: at a random sample, always the same, where they have more than 200 000 events
+@needs kept_root_type root_attribute run_began state_run
 @column root_type span type of the roots
 @column run key of the run
 @column time seconds since 1970 UTC
@@ -29,6 +30,7 @@
 @column of_moments at how many moments anything changes; NULL where so many events are looked at that they are put at even
     times first: more than 100 000, and at most 1000 rows asked for
 @column without_weight roots left out because neither they nor anything below them has the attribute
+@column one_in 1: all roots were looked at; else a sample of 1 in so many, and numbers of roots are multiplied by that
 @chart mark=line x_column=since_run_began x_type=quantitative y_column=spans y_type=quantitative color_column=state
 */
 with
@@ -45,16 +47,14 @@ wanted as materialized (
 known as materialized (
     select
         wanted.*,
-        -- Through the index on runs it would be slower.
-        (select min(began) from spans where +run = wanted.run) as run_start,
-        (
-            select sum(variants.events)
-            from variants
-            cross join sequences on sequences.variant = variants.id
-            cross join spans on spans.id = sequences.root and spans.run = wanted.run
-            where variants.root_type = wanted.root_type_id
-        ) as events
+        (select time from run_began where run_began.run = wanted.run) as run_start,
+        sum(variants.events * variant_totals.roots) as events,
+        -- Of so many roots the events are soon read.
+        200000.0 * sum(variant_totals.roots) / sum(variants.events * variant_totals.roots) as most_roots
     from wanted
+    join variants on variants.root_type = wanted.root_type_id
+    join variant_totals on variant_totals.variant = variants.id and variant_totals.run = wanted.run
+    group by wanted.run
 ),
 asked as materialized (
     select
@@ -67,10 +67,10 @@ asked as materialized (
         run_start + cast(nullif(:from_seconds, '') as real) as from_time,
         run_start + cast(nullif(:to_seconds, '') as real) as to_time,
         events > 100000
-            and coalesce(:weight, '') || coalesce(:start_event, '') || coalesce(:cut_event, '')
-                || coalesce(:from_seconds, '') || coalesce(:to_seconds, '') || coalesce(:rows, '') = ''
-            as plain,
-        coalesce(:app, '') || coalesce(:executor, '') <> '' as filtered
+            and coalesce(:app, '') || coalesce(:executor, '') || coalesce(:weight, '') || coalesce(:start_event, '')
+                || coalesce(:cut_event, '') || coalesce(:from_seconds, '') || coalesce(:to_seconds, '')
+                || coalesce(:sample, '') || coalesce(:rows, '') = ''
+            as plain
     from known
 ),
 -- States have numbers in the order of their names: two events at one time are in that order.
@@ -96,37 +96,31 @@ hidden as materialized (
     where trim(pattern.value) <> ''
         and (state like trim(pattern.value) or state like '%/' || trim(pattern.value))
 ),
+scope as (
+    select root_type as type, iif(:rows = 'all', 1000000000, most_roots) as most
+    from asked
+    where not plain
+),
+-- part picked_of_runs asked_runs=asked
+,
 roots as materialized (
     select
-        sequences.root,
+        picked.id as root,
+        picked.stands_for,
         iif(
             coalesce(:weight, '') = '',
             1,
             (
                 select coalesce(max(value) filter (where own), max(value))
                 from root_attribute
-                where root_attribute.root = sequences.root and name = :weight
+                where root_attribute.root = picked.id and name = :weight
             )
-        ) as weight,
-        not asked.filtered or sequences.root in (
-            select span
-            from span_app
-            where (coalesce(:app, '') = '' or app = :app)
-                and (coalesce(:executor, '') = '' or executor = :executor)
-        ) as chosen
-    from asked
-    cross join variants on variants.root_type = asked.root_type_id
-    cross join sequences on sequences.variant = variants.id
-    cross join spans on spans.id = sequences.root and spans.run = asked.run
-    where asked.filtered or not asked.plain
-),
-source as materialized (
-    select plain and not exists (select 1 from roots where not chosen) as by_kept from asked
+        ) * picked.stands_for as weight
+    from picked
 ),
 below as (
     select roots.root, roots.weight, events.time, named.number, named.starts, named.cuts
-    from source
-    cross join roots on roots.chosen and not source.by_kept
+    from roots
     cross join descendants on descendants.root = roots.root
     cross join spans on spans.id = descendants.span
     cross join events on events.span = spans.id
@@ -183,14 +177,14 @@ kept as (
     from asked
     join state_counts on state_counts.root_type = asked.root_type_id and state_counts.run = asked.run
     join named on named.state = state_counts.state
-    where (select by_kept from source)
+    where asked.plain
 ),
 -- So many that they are counted at even times: 1000 steps from the first.
 even as materialized (
     select first, (last - first) / 1000 as step
     from asked
     join (select count(*) as intervals, min(began) as first, max(coalesce(ended, began)) as last from within)
-    where (select by_kept from source) or most <= 1000 and intervals > 100000 and last > first
+    where asked.plain or most <= 1000 and intervals > 100000 and last > first
 ),
 placed as (
     select
@@ -302,8 +296,13 @@ select
     summed.change,
     sum(summed.change) over (partition by summed.number order by summed.time) as spans,
     iif(exists (select 1 from even), null, summed.moments) as of_moments,
-    (select count(*) - count(weight) from roots where chosen) as without_weight
+    looked_at.without_weight,
+    looked_at.one_in
 from asked
+join (
+    select coalesce(sum(iif(weight is null, stands_for, 0)), 0) as without_weight, coalesce(max(stands_for), 1) as one_in
+    from roots
+) as looked_at
 join summed
 join named using (number)
 where summed.change <> 0

@@ -11,7 +11,9 @@
 @param states how many states to tell apart, the most frequent first; empty: 11
 @param from_seconds seconds from the first event of the run; empty: the first event
 @param to_seconds seconds from the first event of the run; empty: the last event
-@needs kept_root_type span_app state_run
+@param sample all: look at all roots of an app, executor or part of the time; empty: at a random sample, always the
+    same, where there are more than 100 000
+@needs kept_root_type run_began state_run
 @column root_type span type of the roots
 @column run key of the run
 @column time seconds since 1970 UTC
@@ -20,6 +22,8 @@
 @column state span_type/event_type, or 'other' for all states beyond the most frequent
 @column state_label the same with the event type first
 @column spans roots which are in this state at this time
+@column one_in 1: all roots of an app, executor or part of the time were looked at; else a sample of 1 in so many, and
+    numbers of roots of an app, executor or part of the time are multiplied by that
 @chart mark=line x_column=since_run_began x_type=quantitative y_column=spans y_type=quantitative
     color_column=state_label
 */
@@ -41,8 +45,7 @@ wanted as materialized (
     limit 1
 ),
 began as materialized (
-    -- Through the index on runs it would be slower.
-    select min(spans.began) as time from wanted cross join spans on +spans.run = wanted.run
+    select run_began.time from wanted join run_began on run_began.run = wanted.run
 ),
 clip as materialized (
     select
@@ -65,6 +68,23 @@ named as materialized (
         join steps on steps.variant = variants.id
     )
 ),
+scope as (
+    select
+        wanted.root_type as type,
+        -- Of an app or executor all events are read, of a part of the time those in it.
+        iif(
+            wanted.filtered,
+            200000.0 * sum(variant_totals.roots) / sum(variants.events * variant_totals.roots),
+            100000
+        ) as most
+    from wanted
+    join variants on variants.root_type = wanted.root_type_id
+    join variant_totals on variant_totals.variant = variants.id and variant_totals.run = wanted.run
+    where wanted.filtered or wanted.clipped
+    group by wanted.run
+),
+-- part picked_of_runs asked_runs=wanted
+,
 roots as materialized (
     select
         sequences.root,
@@ -72,34 +92,30 @@ roots as materialized (
         sequences.began,
         sequences.ended,
         variants.events,
-        not wanted.filtered or sequences.root in (
-            select span
-            from span_app
-            where (coalesce(:app, '') = '' or app = :app)
-                and (coalesce(:executor, '') = '' or executor = :executor)
-        ) as chosen
-    from wanted
-    cross join variants on variants.root_type = wanted.root_type_id and (wanted.filtered or wanted.clipped)
-    cross join sequences on sequences.variant = variants.id
-    cross join spans on spans.id = sequences.root and spans.run = wanted.run
+        picked.stands_for
+    from picked
+    cross join sequences on sequences.root = picked.id
+    cross join variants on variants.id = sequences.variant
 ),
--- Where that leaves none out, the counts that are kept do.
+-- Of a part of the time with very many events, the counts that are kept do.
 source as materialized (
     select
-        exists (select 1 from roots where not chosen) or wanted.clipped and (
-            select coalesce(sum(roots.events), 0) <= 200000
-            from clip
-            join roots on roots.ended >= clip.first and roots.began <= clip.last
+        coalesce(max(roots.stands_for), 1) as one_in,
+        wanted.filtered
+        or wanted.clipped and (
+            coalesce(sum(iif(roots.ended >= clip.first and roots.began <= clip.last, roots.events, 0)), 0) <= 200000
         ) as live
     from wanted
+    join clip
+    left join roots
 ),
 grid as materialized (
-    select first, last, (last - first) / 119 as step
+    select first, last, (last - first) / 119 as step, source.one_in
     from source
     join (
         select max(min(roots.began), clip.first) as first, min(max(roots.ended), clip.last) as last
         from clip
-        join roots on roots.chosen
+        join roots
     )
     where source.live and last > first
 ),
@@ -109,7 +125,7 @@ intervals as (
         events.time as began,
         lead(events.time) over (partition by roots.root order by events.time, named.number) as ended
     from grid
-    cross join roots on roots.chosen and roots.began <= grid.last and roots.ended >= grid.first
+    cross join roots on roots.began <= grid.last and roots.ended >= grid.first
     cross join descendants on descendants.root = roots.root
     cross join spans on spans.id = descendants.span
     cross join events on events.span = spans.id
@@ -151,7 +167,7 @@ changes as (
     from (
         select roots.variant, count(*) as roots
         from grid
-        join roots on roots.chosen and roots.ended < grid.first
+        join roots on roots.ended < grid.first
         group by roots.variant
     ) as over
     join variants on variants.id = over.variant
@@ -184,7 +200,7 @@ of_run as materialized (
     select
         grid.first + grid.step * places.place,
         named.state,
-        sum(coalesce(changed.change, 0)) over (partition by named.number order by places.place)
+        grid.one_in * sum(coalesce(changed.change, 0)) over (partition by named.number order by places.place)
     from grid
     join places
     join named
@@ -238,7 +254,8 @@ select
         replace(states.state, rtrim(states.state, replace(states.state, '/', '')), '')
             || ' (' || rtrim(rtrim(states.state, replace(states.state, '/', '')), '/') || ')'
     ) as state_label,
-    coalesce(counted.spans, 0) as spans
+    coalesce(counted.spans, 0) as spans,
+    (select iif(live, one_in, 1) from source) as one_in
 from wanted
 join began
 join shown

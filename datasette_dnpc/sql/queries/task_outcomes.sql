@@ -5,7 +5,6 @@
 @param run key or name of a run; empty: all runs
 @param app name of an app; empty: all
 @param executor label of an executor; empty: all
-@needs task_account
 @column run key of the run
 @column app name of the app, NULL if not known
 @column outcome done, memoized, failed, dependency failed or unfinished: see the view task_account
@@ -23,12 +22,12 @@ with counted as (
         run,
         app,
         outcome,
-        count(*) as tasks,
+        sum(tasks) as tasks,
         sum(tries) as tries,
-        avg(duration) as mean_duration,
-        total(duration) as total_duration,
-        min(cast(key as integer)) as example
-    from task_account
+        sum(seconds) / nullif(sum(lasting), 0) as mean_duration,
+        sum(seconds) as total_duration,
+        min(example) as example
+    from task_totals
     where (coalesce(:run, '') = '' or run in (select id from runs where :run in (key, name)))
         and (coalesce(:app, '') = '' or app = :app)
         and (coalesce(:executor, '') = '' or executor = :executor)

@@ -28,11 +28,17 @@
 @column of_rows number of such tasks, shown or not
 @chart mark=bar x_column=duration x_type=quantitative y_column=label y_type=ordinal color_column=app
 */
-with ranked as (
-    select
-        *,
-        row_number() over (order by ended - began desc, run, task) as rank,
-        count(*) over () as of_rows
+with asked as materialized (
+    select total(tasks) as of_rows
+    from task_totals
+    where (coalesce(:run, '') = '' or run in (select id from runs where :run in (key, name)))
+        and (coalesce(:app, '') = '' or app = :app)
+        and (coalesce(:executor, '') = '' or executor = :executor)
+        and (coalesce(:outcome, '') = '' or outcome = :outcome)
+),
+-- Which they are is found without their other columns.
+slowest as materialized (
+    select task
     from task_times
     where (coalesce(:run, '') = '' or run in (select id from runs where :run in (key, name)))
         and (coalesce(:app, '') = '' or app = :app)
@@ -40,6 +46,15 @@ with ranked as (
         and (coalesce(:outcome, '') = '' or outcome = :outcome)
     order by ended - began desc, run, task
     limit min(max(cast(coalesce(nullif(:rows, ''), 300) as integer), 1), 900)
+),
+ranked as (
+    select
+        task_times.*,
+        row_number() over (order by ended - began desc, run, task_times.task) as rank,
+        cast(asked.of_rows as integer) as of_rows
+    from asked
+    cross join slowest
+    cross join task_times on task_times.task = slowest.task
 )
 select
     runs.key as run,

@@ -6,7 +6,7 @@
 @param app name of an app, or category; empty: all
 @param executor label of an executor; empty: all
 @param rows number of tasks, at most 900; empty: 300
-@needs span_app task_resource
+@param sample all: look at all tasks; empty: at a random sample, always the same, where there are more than 100 000
 @column span_type span type: of the manager's task, or else of the try
 @column run key of the run
 @column key its key within the run
@@ -28,38 +28,43 @@
 @column cores_used cores that were busy on average: cpu_seconds by seconds
 @column core_efficiency cores_used as part of the given cores, of one where none are known to be given
 @column of_rows number of tasks and tries, shown or not
+@column one_in 1: all tasks were looked at; else a sample of 1 in so many, and numbers of tasks are multiplied by that
 @chart mark=bar x_column=used_memory x_type=quantitative y_column=label y_type=ordinal color_column=app
 */
-with owners as materialized (
-    select span, min(app) as app, min(executor) as executor
-    from span_app
-    where (coalesce(:app, '') = '' or app = :app) and (coalesce(:executor, '') = '' or executor = :executor)
-    group by span
+with scope as (
+    select value as type, 100000 as most
+    from json_each('["workqueue.task", "taskvine.task", "parsl.monitoring.try"]')
 ),
+-- part picked
+,
+-- part resources candidates=picked
+,
 ranked as (
     select
-        *,
+        resources.*,
+        picked.stands_for,
         row_number() over (
-            order by
-                used_memory is null, used_memory desc, cpu_seconds is null, cpu_seconds desc,
-                (select uuid from spans where id = task_resource.span)
+            order by used_memory is null, used_memory desc, cpu_seconds is null, cpu_seconds desc, spans.uuid
         ) as rank,
-        count(*) over () as of_rows
-    from task_resource
-    where (coalesce(:run, '') = '' or run in (select id from runs where :run in (key, name)))
-        and (
-            (coalesce(:app, '') = '' and coalesce(:executor, '') = '')
-            or span in (select span from owners)
-        )
-)
+        sum(picked.stands_for) over () as of_rows
+    from resources
+    join picked on picked.id = resources.span
+    cross join spans on spans.id = resources.span
+),
+shown as materialized (
+    select span as id
+    from ranked
+    where rank <= min(max(coalesce(nullif(cast(:rows as integer), 0), 300), 1), 900)
+),
+-- part owners candidates=shown owners=owners_shown
 select
     ranked.span_type,
     runs.key as run,
     spans.key,
     printf('%03d: %s', ranked.rank, spans.key) || coalesce(', ' || runs.name, '') as label,
     spans.uuid,
-    owners.app,
-    owners.executor,
+    owner.app,
+    owner.executor,
     requested_cores,
     given_cores,
     requested_memory,
@@ -73,10 +78,13 @@ select
     seconds,
     1.0 * cpu_seconds / seconds as cores_used,
     1.0 * cpu_seconds / seconds / coalesce(nullif(given_cores, 0), 1) as core_efficiency,
-    of_rows
+    of_rows,
+    ranked.stands_for as one_in
 from ranked
 join spans on spans.id = ranked.span
 left join runs on runs.id = ranked.run
-left join owners on owners.span = ranked.span
+left join (
+    select span, min(app) as app, min(executor) as executor from owners_shown group by span
+) as owner on owner.span = ranked.span
 where ranked.rank <= min(max(coalesce(nullif(cast(:rows as integer), 0), 300), 1), 900)
 order by ranked.rank

@@ -5,7 +5,8 @@
 @param run key or name of a run; empty: the run whose workers had most tasks
 @param executor label of an executor; empty: all
 @param by executor, block or worker: what has rows of its own; empty: executor
-@param bins into how many parts to divide the time, fewer where that is over 900 rows; empty: 200
+@param bins into how many parts to divide the time, fewer where that is over 900 rows, or where more than 100 000 tasks were
+    in more than 500 slots; empty: 200
 @needs worker_place run_began
 @column label name of the executor, or of the block or worker, as asked; the type of worker where it is not known
 @column run key of the run
@@ -48,19 +49,29 @@ labels as materialized (
 labelled as materialized (
     select places.*, labels.number from places join labels on labels.label = places.label
 ),
+-- Of many stays, what each part has of each lane, which is a slot of a worker, is looked up: no need to sort them all.
+lanes as materialized (
+    select labelled.number, used.worker, used.slot
+    from (select distinct worker, slot from stays) as used
+    join labelled on labelled.worker = used.worker
+    where (select total(tasks) from worker_totals where worker in (select worker from labelled)) > 100000
+),
 grid as materialized (
     select
         first,
         parts,
-        (last - first) / parts as seconds
+        (last - first) / parts as seconds,
+        many
     from (
         select
             (select min(began) from places) as first,
             (select max(ended) from places) as last,
+            (select count(*) from lanes) > 0 as many,
             max(
                 1,
                 min(
                     900 / max(1, (select count(*) from labels)),
+                    100000 / max(1, (select count(*) from lanes)),
                     max(1, cast(coalesce(nullif(:bins, ''), 200) as integer))
                 )
             ) as parts
@@ -72,9 +83,17 @@ changes as (
     union all
     select number, ended, -slots, 0 from labelled
     union all
-    select labelled.number, stays.began, 0, 1 from labelled join stays on stays.worker = labelled.worker
+    select labelled.number, stays.began, 0, 1
+    from grid
+    cross join labelled
+    cross join stays on stays.worker = labelled.worker
+    where not grid.many
     union all
-    select labelled.number, stays.ended, 0, -1 from labelled join stays on stays.worker = labelled.worker
+    select labelled.number, stays.ended, 0, -1
+    from grid
+    cross join labelled
+    cross join stays on stays.worker = labelled.worker
+    where not grid.many
 ),
 -- In its own part a change counts for what is left of that.
 changed as materialized (
@@ -102,6 +121,46 @@ numbers as (
     union all
     select part + 1 from numbers where part + 1 < (select parts from grid)
 ),
+-- Stays of one slot do not overlap: besides those that begin in a part, only the one before can reach into it.
+held as materialized (
+    select
+        number,
+        part,
+        sum(
+            coalesce(
+                (
+                    select sum(min(stays.ended, until) - stays.began)
+                    from stays
+                    where stays.worker = span.worker
+                        and stays.slot = span.slot
+                        and stays.began >= since
+                        and stays.began < until
+                ),
+                0
+            )
+            + coalesce(
+                (
+                    select max(0, min(stays.ended, until) - since)
+                    from stays
+                    where stays.worker = span.worker and stays.slot = span.slot and stays.began < since
+                    order by stays.began desc, stays.ended desc
+                    limit 1
+                ),
+                0
+            )
+        ) as busy_seconds
+    from (
+        select
+            lanes.*,
+            numbers.part,
+            grid.first + numbers.part * grid.seconds as since,
+            grid.first + (numbers.part + 1) * grid.seconds as until
+        from grid
+        cross join lanes
+        cross join numbers
+    ) as span
+    group by number, part
+),
 -- Rounding may leave a little below 0.
 counted as (
     select
@@ -109,9 +168,14 @@ counted as (
         labels.of_labels,
         numbers.part,
         max(0.0, coalesce(sum(changed.slots) over before, 0) + coalesce(changed.slots_within, 0.0)) as slots,
-        max(0.0, coalesce(sum(changed.busy) over before, 0) + coalesce(changed.busy_within, 0.0)) as busy
-    from labels
+        coalesce(
+            held.busy_seconds / grid.seconds,
+            max(0.0, coalesce(sum(changed.busy) over before, 0) + coalesce(changed.busy_within, 0.0))
+        ) as busy
+    from grid
+    join labels
     join numbers
+    left join held on held.number = labels.number and held.part = numbers.part
     left join changed on changed.number = labels.number and changed.part = numbers.part
     window before as (
         partition by labels.label order by numbers.part rows between unbounded preceding and 1 preceding

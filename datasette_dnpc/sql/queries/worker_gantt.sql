@@ -11,7 +11,9 @@
 @param first_lane number of the first lane to show; empty: 1
 @param lanes most lanes to show; empty: 40
 @param rows rows into which the stays are to fit, with at least three for each lane; empty: 900
-@needs worker_place worker_slot_interval run_began
+@param sample all: look at all stays; empty: of the short ones at a random sample, always the same, where there are more than
+    100 000
+@needs worker_place run_began
 @column lane executor, block, worker and slot, the first two as far as they are known
 @column lane_number number of the lane, from 1: in order of those
 @column of_lanes how many lanes there are, shown or not
@@ -33,27 +35,42 @@
 @column outcome how the Parsl task ended, 'several' if its tasks ended in several ways; NULL if not known
 @column task key of the span of the task, or attempt; NULL if the row is of several
 @column uuid surrogate key of that span; NULL if the row is of several
+@column one_in 1: all stays in the time of the row were looked at; else a sample of 1 in so many, and busy and stays are
+    multiplied by that
 @chart mark=circle x_column=since_run_began x_type=quantitative y_column=lane y_type=nominal color_column=app
 */
 with
 -- part wanted_run_of_workers
 ,
-chosen as materialized (
-    select
-        worker_slot_interval.worker,
-        slot,
-        span,
-        app,
-        outcome,
-        began,
-        ended
+places as materialized (
+    select worker_place.worker
     from wanted
-    join worker_slot_interval on worker_slot_interval.run = wanted.run
-    where (coalesce(:executor, '') = '' or executor = :executor)
-        and (coalesce(:app, '') = '' or app = :app)
-        and (coalesce(:worker, '') = '' or worker in (select id from spans where run = wanted.run and key = :worker))
-        and (coalesce(:from_seconds, '') = '' or ended >= zero + cast(:from_seconds as real))
-        and (coalesce(:to_seconds, '') = '' or began <= zero + cast(:to_seconds as real))
+    join worker_place on worker_place.run = wanted.run
+    where (coalesce(:executor, '') = '' or worker_place.executor = :executor)
+        and (coalesce(:worker, '') = '' or worker_place.worker_key = :worker)
+),
+clip as materialized (
+    select
+        coalesce(zero + cast(nullif(:from_seconds, '') as real), -9e999) as since,
+        coalesce(zero + cast(nullif(:to_seconds, '') as real), 9e999) as until,
+        min(max(cast(coalesce(nullif(:rows, ''), 900) as integer), 1), 100000) as most
+    from wanted
+),
+used as materialized (
+    select stays.worker, stays.slot, count(*) as stays, min(stays.began) as began, max(stays.ended) as ended
+    from stays
+    -- In order of the table, so that nothing is to be sorted.
+    where stays.worker in (select worker from places)
+        and stays.began <= (select until from clip)
+        and stays.ended >= (select since from clip)
+        and (
+            coalesce(:app, '') = ''
+            or :app = coalesce(
+                (select app from task_times where task_times.task = stays.task),
+                (select json_extract(attributes, '$.category') from spans where spans.id = stays.task)
+            )
+        )
+    group by stays.worker, stays.slot
 ),
 lanes as materialized (
     select
@@ -67,7 +84,7 @@ lanes as materialized (
         worker_place.block,
         worker_place.worker_key,
         worker_place.slots
-    from (select worker, slot, count(*) as stays from chosen group by worker, slot) as used
+    from used
     join worker_place on worker_place.worker = used.worker
     -- Of names that end in numbers, 10 comes after 9.
     window in_order as (
@@ -88,18 +105,54 @@ shown as materialized (
     order by lane_number
     limit min(max(cast(coalesce(nullif(:lanes, ''), 40) as integer), 1), 10000)
 ),
+-- Of very many, only some of the short ones are looked at: what lasts long has a row of its own.
+looked_at as materialized (
+    select
+        extent.first,
+        extent.last,
+        iif(:sample = 'all' or total(shown.stays) <= 100000, 1, (sum(shown.stays) + 39999) / 40000) as one_in,
+        (extent.last - extent.first) / extent.most as long
+    from (
+        select max(min(used.began), clip.since) as first, min(max(used.ended), clip.until) as last, clip.most
+        from clip
+        join used
+    ) as extent
+    cross join shown
+),
+chosen as materialized (
+    select *
+    from (
+        select
+            shown.lane_number,
+            stays.span,
+            coalesce(task_times.app, json_extract(tasks.attributes, '$.category')) as app,
+            task_times.outcome,
+            stays.began,
+            stays.ended,
+            iif(stays.ended - stays.began >= looked_at.long, 1, looked_at.one_in) as stands_for
+        from looked_at
+        cross join clip
+        cross join shown
+        cross join stays
+            on stays.worker = shown.worker
+            and stays.slot = shown.slot
+            and stays.began <= clip.until
+            and stays.ended >= clip.since
+        left join spans as tasks on tasks.id = stays.task
+        left join task_times on task_times.task = stays.task
+        -- As good as drawn by lot, but always the same ones: by their microseconds.
+        where looked_at.one_in = 1
+            or stays.ended - stays.began >= looked_at.long
+            or ((cast(stays.began * 1000000 as integer) % 16777213 * 2654435761 >> 12) & 65535) % looked_at.one_in = 0
+    )
+    where coalesce(:app, '') = '' or app = :app
+),
 fits as materialized (
     select
-        (
-            select max(min(chosen.began), coalesce(wanted.zero + cast(nullif(:from_seconds, '') as real), 0))
-            from chosen, wanted
-        ) as first,
-        (
-            select min(max(chosen.ended), coalesce(wanted.zero + cast(nullif(:to_seconds, '') as real), 9e999))
-            from chosen, wanted
-        ) as last,
-        min(max(cast(coalesce(nullif(:rows, ''), 900) as integer), 1), 100000) as most,
-        min(max(cast(coalesce(nullif(:rows, ''), 900) as integer), 1), 100000) / max(1, count(*)) as each,
+        (select first from looked_at) as first,
+        (select last from looked_at) as last,
+        (select most from clip) as most,
+        (select most from clip) / max(1, count(*)) as each,
         count(*) as lanes,
         sum(stays) as stays
     from shown
@@ -124,7 +177,7 @@ detail as materialized (
 ),
 of_app as (
     select
-        shown.lane_number,
+        chosen.lane_number,
         -- A number below 0 is that of a stay with a row of its own.
         iif(
             chosen.ended - chosen.began >= detail.width,
@@ -134,14 +187,14 @@ of_app as (
         chosen.app,
         min(chosen.began) as began,
         max(chosen.ended) as ended,
-        sum(chosen.ended - chosen.began) as busy,
-        count(*) as stays,
+        sum((chosen.ended - chosen.began) * chosen.stands_for) as busy,
+        sum(chosen.stands_for) as stays,
+        max(chosen.stands_for) as one_in,
         min(chosen.outcome) as least_outcome,
         max(chosen.outcome) as most_outcome,
         max(chosen.span) as span
     from detail
     join chosen
-    join shown on shown.worker = chosen.worker and shown.slot = chosen.slot
     group by 1, 2, 3
 ),
 -- Where there is one max, the other columns are those of its row.
@@ -158,6 +211,7 @@ pieces as (
         max(ended) as ended,
         sum(busy) as busy,
         sum(stays) as stays,
+        max(one_in) as one_in,
         count(*) as apps,
         iif(min(least_outcome) = max(most_outcome), min(least_outcome), iif(max(most_outcome) is null, null, 'several'))
             as outcome,
@@ -182,14 +236,15 @@ select
     pieces.ended,
     round(pieces.began - wanted.zero, 6) as since_run_began,
     pieces.ended - pieces.began as duration,
-    pieces.busy,
+    min(pieces.busy, pieces.ended - pieces.began) as busy,
     pieces.stays,
     shown.of_stays,
     most_of.app,
     pieces.apps,
     pieces.outcome,
     spans.key as task,
-    spans.uuid
+    spans.uuid,
+    pieces.one_in
 from wanted
 join runs on runs.id = wanted.run
 join pieces

@@ -6,7 +6,7 @@
 @param app name of the app, or category, of the task that came next; empty: all
 @param executor label of an executor; empty: all
 @param rows number of gaps, at most 900; empty: 30
-@needs slot_gap_layer span_app
+@needs worker_place
 @column worker the worker's key within its run
 @column slot number of its slot, from 0
 @column run key of the run
@@ -18,22 +18,96 @@
 @column seconds_by_layer JSON object: seconds in each layer, those of 0 left out; they add up to the duration
 @column task_before key of the span of the task, or attempt, before
 @column task_after key of the span of the one after
-@column of_rows number of such gaps, shown or not
+@column of_rows number of such gaps, shown or not; NULL where workers had more than 150 000 tasks
 @chart mark=bar x_column=duration x_type=quantitative y_column=label y_type=ordinal color_column=layer
 */
-with longest as materialized (
+with places as materialized (
+    select worker_place.worker, worker_place.run, worker_place.executor, worker_place.block, worker_place.began
+    from worker_place
+    where (coalesce(:run, '') = '' or worker_place.run in (select id from runs where :run in (key, name)))
+        and (coalesce(:executor, '') = '' or worker_place.executor = :executor)
+),
+-- Which they are is found without what is told of them. What has no stay before it comes last.
+between_tasks as materialized (
     select
-        *,
-        row_number() over (order by duration desc, began, worker, slot) as rank,
-        count(*) over () as of_rows
-    from slot_gap_layer
-    where span_before is not null
-        and span_after is not null
-        and (coalesce(:run, '') = '' or run in (select id from runs where :run in (key, name)))
-        and (coalesce(:executor, '') = '' or executor = :executor)
-        and (coalesce(:app, '') = '' or span_after in (select span from span_app where app = :app))
-    order by duration desc, began, worker, slot
+        stays.began - (
+            select before.ended
+            from stays as before
+            where before.worker = stays.worker
+                and before.slot = stays.slot
+                and (before.began, before.ended, before.span) < (stays.began, stays.ended, stays.span)
+            order by before.began desc, before.ended desc, before.span desc
+            limit 1
+        ) as gap,
+        stays.*
+    from places
+    cross join stays on stays.worker = places.worker
+    where coalesce(:app, '') = ''
+        or :app = coalesce(
+            (select app from task_times where task_times.task = stays.task),
+            (select json_extract(attributes, '$.category') from spans where spans.id = stays.task)
+        )
+    order by gap desc, stays.began, stays.worker, stays.slot
+    limit iif(
+        (select total(tasks) from worker_totals where worker in (select worker from places)) > 150000,
+        min(max(cast(coalesce(nullif(:rows, ''), 30) as integer), 1), 900),
+        -1
+    )
+),
+chosen as materialized (
+    select *, (select count(*) from between_tasks where gap > 0) as of_rows
+    from between_tasks
+    where gap > 0
+    order by gap desc, began, worker, slot
     limit min(max(cast(coalesce(nullif(:rows, ''), 30) as integer), 1), 900)
+),
+gaps as (
+    select
+        chosen.worker,
+        places.run,
+        places.executor,
+        places.block,
+        chosen.slot,
+        1 as slots,
+        (
+            select before.ended
+            from stays as before
+            where before.worker = chosen.worker
+                and before.slot = chosen.slot
+                and (before.began, before.ended, before.span) < (chosen.began, chosen.ended, chosen.span)
+            order by before.began desc, before.ended desc, before.span desc
+            limit 1
+        ) as began,
+        chosen.began as ended,
+        chosen.gap as duration,
+        (
+            select before.span
+            from stays as before
+            where before.worker = chosen.worker
+                and before.slot = chosen.slot
+                and (before.began, before.ended, before.span) < (chosen.began, chosen.ended, chosen.span)
+            order by before.began desc, before.ended desc, before.span desc
+            limit 1
+        ) as span_before,
+        chosen.span as span_after,
+        chosen.task as task_after,
+        1 as stands_for,
+        chosen.of_rows
+    from chosen
+    join places on places.worker = chosen.worker
+),
+-- part layered_gaps
+,
+longest as (
+    select
+        layered_gaps.*,
+        iif(
+            (select total(tasks) from worker_totals where worker in (select worker from places)) > 150000,
+            null,
+            (select of_rows from chosen limit 1)
+        ) as of_rows,
+        row_number() over (order by duration desc, began, worker, slot) as rank
+    from layered_gaps
 )
 select
     workers.key as worker,

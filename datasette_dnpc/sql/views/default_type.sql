@@ -9,7 +9,7 @@ select span_types.id, span_types.name as type
 from (
     select coalesce(
         (select id from kept_root_type where rank = 1),
-        (select type from spans group by type order by count(*) desc, type limit 1)
+        (select type from span_totals group by type order by sum(spans) desc, type limit 1)
     ) as id
 ) as chosen
 left join span_types on span_types.id = chosen.id

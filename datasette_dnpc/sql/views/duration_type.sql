@@ -13,16 +13,16 @@ select
     span_types.name as type,
     row_number() over (
         order by
-            -- A thousand spans tell.
-            (
-                select avg(ended > began) >= 0.5
-                from (select began, ended from spans where type = counted.type limit 1000)
-            ) is not true,
+            2 * counted.lasting < counted.with_events or counted.with_events = 0,
             kept_root_type.rank is null,
             kept_root_type.rank,
             counted.spans desc,
             span_types.name
     ) as place
-from (select type, count(*) as spans from spans group by type) as counted
+from (
+    select type, sum(spans) as spans, sum(with_events) as with_events, sum(lasting) as lasting
+    from span_totals
+    group by type
+) as counted
 join span_types on span_types.id = counted.type
 left join kept_root_type on kept_root_type.id = counted.type

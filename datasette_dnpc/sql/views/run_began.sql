@@ -5,5 +5,5 @@
 @column time seconds since 1970 UTC, NULL if it has no event
 */
 select run, min(began) as time
-from spans
+from span_totals
 group by run

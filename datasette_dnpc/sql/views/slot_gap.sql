@@ -19,69 +19,11 @@
 */
 with places as materialized (
     select worker, run, executor, block, slots, began, ended from worker_place
-)
+),
+looked_at as (
+    select 1 as one_in
+),
+-- part gaps
 select
-    stay.worker,
-    places.run,
-    places.executor,
-    places.block,
-    stay.slot,
-    1 as slots,
-    coalesce(stay.free_from, places.began) as began,
-    stay.began as ended,
-    stay.began - coalesce(stay.free_from, places.began) as duration,
-    stay.span_before,
-    stay.span as span_after,
-    stay.task as task_after
-from (
-    select
-        worker,
-        slot,
-        began,
-        span,
-        task,
-        lag(ended) over of_slot as free_from,
-        lag(span) over of_slot as span_before
-    from stays
-    window of_slot as (partition by worker, slot order by began, ended, span)
-) as stay
-cross join places on places.worker = stay.worker
-where stay.began > coalesce(stay.free_from, places.began)
-union all
-select
-    last.worker,
-    places.run,
-    places.executor,
-    places.block,
-    last.slot,
-    1,
-    last.ended,
-    places.ended,
-    places.ended - last.ended,
-    last.span,
-    null,
-    null
--- Where there is one max, the other columns are those of its row.
-from (select worker, slot, max(ended) as ended, span from stays group by worker, slot) as last
-cross join places on places.worker = last.worker
-where places.ended > last.ended
-union all
-select
-    places.worker,
-    places.run,
-    places.executor,
-    places.block,
-    used.slots,
-    places.slots - used.slots,
-    places.began,
-    places.ended,
-    places.ended - places.began,
-    null,
-    null,
-    null
-from (
-    select places.worker, coalesce((select max(slot) + 1 from stays where stays.worker = places.worker), 0) as slots
-    from places
-) as used
-cross join places on places.worker = used.worker
-where places.slots > used.slots and places.ended > places.began
+    worker, run, executor, block, slot, slots, began, ended, duration, span_before, span_after, task_after
+from gaps

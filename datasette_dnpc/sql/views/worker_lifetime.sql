@@ -3,7 +3,7 @@
 @description One row for each worker. It lives from the first to the last that is known of it or its tasks. It is busy
     while it has any task, and idle otherwise; busy and idle add up to its duration. The seconds of its tasks and those
     in which its slots were idle add up to its slots times its duration.
-@needs worker_place worker_busy
+@needs worker_place
 @column worker id of the worker's span
 @column worker_uuid its surrogate key
 @column worker_type its span type
@@ -24,17 +24,6 @@
 @column utilisation busy as part of duration: 0 to 1; NULL if it lived no time
 @column slot_utilisation task_seconds as part of slots times duration: 0 to 1; NULL if it lived no time
 */
-with of_tasks as materialized (
-    select
-        worker,
-        min(began) as first_task,
-        max(ended) as last_task,
-        count(*) as tasks,
-        sum(max(0, ended - max(began, coalesce(busy_until, began)))) as busy,
-        sum(ended - began) as task_seconds
-    from worker_busy
-    group by worker
-)
 select
     worker_place.worker,
     worker_place.worker_uuid,
@@ -46,15 +35,15 @@ select
     worker_place.began,
     worker_place.ended,
     worker_place.ended - worker_place.began as duration,
-    of_tasks.first_task,
-    of_tasks.last_task,
-    coalesce(of_tasks.tasks, 0) as tasks,
-    coalesce(of_tasks.busy, 0.0) as busy,
-    worker_place.ended - worker_place.began - coalesce(of_tasks.busy, 0.0) as idle,
+    worker_totals.first_task,
+    worker_totals.last_task,
+    coalesce(worker_totals.tasks, 0) as tasks,
+    coalesce(worker_totals.busy, 0.0) as busy,
+    worker_place.ended - worker_place.began - coalesce(worker_totals.busy, 0.0) as idle,
     worker_place.slots,
-    coalesce(of_tasks.task_seconds, 0.0) as task_seconds,
-    coalesce(of_tasks.busy, 0.0) / nullif(worker_place.ended - worker_place.began, 0) as utilisation,
-    coalesce(of_tasks.task_seconds, 0.0)
+    coalesce(worker_totals.task_seconds, 0.0) as task_seconds,
+    coalesce(worker_totals.busy, 0.0) / nullif(worker_place.ended - worker_place.began, 0) as utilisation,
+    coalesce(worker_totals.task_seconds, 0.0)
         / nullif(worker_place.slots * (worker_place.ended - worker_place.began), 0) as slot_utilisation
 from worker_place
-left join of_tasks on of_tasks.worker = worker_place.worker
+left join worker_totals on worker_totals.worker = worker_place.worker

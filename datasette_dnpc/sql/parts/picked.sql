@@ -1,0 +1,3 @@
+-- part asked_runs
+,
+-- part picked_of_runs
