@@ -30,7 +30,7 @@ CREATE TABLE variant_totals (
     run INTEGER NOT NULL,
     roots INTEGER NOT NULL,
     seconds REAL NOT NULL,         -- sum of their durations
-    example INTEGER NOT NULL REFERENCES spans(id),
+    example INTEGER NOT NULL REFERENCES span_rows(id),
     PRIMARY KEY (variant, run)
 ) WITHOUT ROWID;
 
@@ -53,7 +53,7 @@ CREATE TABLE task_totals (
 
 /* How many tasks each worker had, and for how long. Seconds. */
 CREATE TABLE worker_totals (
-    worker INTEGER NOT NULL PRIMARY KEY REFERENCES spans(id),
+    worker INTEGER NOT NULL PRIMARY KEY REFERENCES span_rows(id),
     tasks INTEGER NOT NULL,
     busy REAL NOT NULL,            -- in which it had any task
     task_seconds REAL NOT NULL,    -- sum over its tasks
@@ -67,7 +67,7 @@ CREATE TABLE drawn (
     type INTEGER NOT NULL REFERENCES span_types(id),
     run INTEGER NOT NULL,          -- 0: of no run
     one_in INTEGER NOT NULL,
-    span INTEGER NOT NULL REFERENCES spans(id),
+    span INTEGER NOT NULL REFERENCES span_rows(id),
     PRIMARY KEY (type, run, one_in, span)
 ) WITHOUT ROWID;
 """
@@ -87,8 +87,8 @@ _SPANS = """
     SELECT
         run, type, count(*), count(began), total(ended > began), total(iif(ended > began, ended - began, 0)),
         max(iif(ended > began, ended - began, NULL)), min(began), max(ended)
-    FROM spans
-    WHERE run IS ?
+    FROM span_types
+    CROSS JOIN spans ON spans.type = span_types.id AND spans.run IS ?
     GROUP BY type
 """
 
@@ -130,9 +130,10 @@ _WORKERS = """
 
 _DRAWN = f"""
     INSERT INTO drawn (type, run, one_in, span)
-    SELECT type, coalesce(run, 0), 8 << ({" + ".join(f"(uuid < '{bound}')" for bound in _BOUNDS)}), id
-    FROM spans
-    WHERE run IS ? AND uuid < '2'
+    SELECT type, coalesce(run, 0), 8 << ({" + ".join(f"(uuid < '{bound}')" for bound in _BOUNDS)}), spans.id
+    FROM span_types
+    CROSS JOIN spans ON spans.type = span_types.id AND spans.run IS ?
+    WHERE uuid < '2'
     ORDER BY 1, 2, 3, 4
 """
 
