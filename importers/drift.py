@@ -193,10 +193,10 @@ class Watch:
         # thread's name. Both are seen to afterwards.
         epoch = rb"\d{10}\.\d+ [^\n]{20}[^:]*:[^:]*:(?: (?!%b)|[^ \n])" % taken
         local = rb"\d{4}-\d\d-\d\d [^\]\n]*\](?:  (?!%b)|(?!  )[^\n])" % taken
-        self._suspect_text = re.compile(rb"\n(?:%b|%b)" % (epoch, local), re.MULTILINE)
+        self._suspect_text = re.compile(_bounded(rb"\n(?:%b|%b)" % (epoch, local)), re.MULTILINE)
         # {"created": 1795397728.356707, ..., "formatted": "Sent tasks: [1, 2] to manager b'2d216d98b581'"}
         in_json = alternatives([_parts_in_json(regex) for regex in map(_parts, regexes)])
-        self._suspect_json = re.compile(rb'"formatted": ?"(?!%b)' % in_json)
+        self._suspect_json = re.compile(_bounded(rb'"formatted": ?"(?!%b)' % in_json))
 
     def lines(self, block: Block, dialect: str) -> Iterator[Line]:
         """Yield the lines of a block that have drifted, in order."""
@@ -246,8 +246,17 @@ def watch(patterns: tuple[Pattern, ...], known: tuple[str, ...]) -> Watch:
 _Tree = dict[bytes, "_Tree"]
 
 _PART = re.compile(
-    rb"\\x[\da-fA-F]{2}|\\\d{1,3}|\\.|\[\^?\]?(?:\\.|[^\]])*\]|(?P<repeat>(?:[*+?]|\{[\d,]+\})\??)|.", re.DOTALL
+    rb"\\x[\da-fA-F]{2}|\\\d{1,3}|\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(?P<repeat>(?:[*+?]|\{[\d,]+\})\??)|.", re.DOTALL
 )
+
+
+def _bounded(regex: bytes) -> bytes:
+    """Return a regular expression whose repetitions end after 4096 times, so that none runs from each line to the end.
+
+    What is too long for that is suspect, and then looked at as a whole.
+    """
+    most = {b"*": b"{0,4096}", b"+": b"{1,4096}"}
+    return b"".join(most.get(token[0][:1], token[0][:1]) + token[0][1:] for token in _PART.finditer(regex))
 
 
 def _unnamed(regex: bytes) -> bytes:

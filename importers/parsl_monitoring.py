@@ -14,12 +14,15 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
+from errno import EAGAIN
 from pathlib import Path
 from typing import Any
 
 from importers.keys import surrogate_key
 from importers.monitoring_tables import BLOCK, TABLES, TASK, WORKFLOW, Table
+from importers.pattern import LATEST
 from importers.readonly import open_readonly
 from importers.rows import Batch, storable
 from importers.runs import RUN_LOGS, Run, read_run, run_name
@@ -57,18 +60,31 @@ def _table_names(conn: sqlite3.Connection) -> list[str]:
 
 
 def _identity(path: Path) -> str:
-    """Return what tells this monitoring.db from another: its first run. It stays as runs are added."""
+    """Return what tells this monitoring.db from another: its first run. It stays as runs are added.
+
+    Raises OSError where another program has locked it.
+    """
     try:
         with open_readonly(path) as conn:
             first = conn.execute("SELECT run_id FROM workflow ORDER BY time_began, run_id LIMIT 1").fetchone()
             return surrogate_key("monitoring.db", first[0] if first else None)
-    except sqlite3.Error:
+    except sqlite3.Error as error:
+        _raise_if_locked(error)
         return surrogate_key("monitoring.db", path.name)
+
+
+def _raise_if_locked(error: sqlite3.Error) -> None:
+    """Raise OSError where it says that another program has locked a database: that passes, and is no damage."""
+    if "locked" in str(error):
+        raise BlockingIOError(EAGAIN, str(error)) from error
 
 
 def clocks_beside(path: Path) -> dict[str, Clock]:
     """Return the clock of each run whose directory lies beside a monitoring.db."""
-    runs = {read_run(log.parent) for name in RUN_LOGS for log in sorted(path.parent.glob(f"*/{name}"))}
+    runs = set()
+    for log in sorted(log for name in RUN_LOGS for log in path.parent.glob(f"*/{name}")):
+        with suppress(OSError):  # it is reported where that log is read
+            runs.add(read_run(log.parent))
     return {run.key: clock_of_offset(run.utc_offset) for run in runs if run.utc_offset is not None}
 
 
@@ -92,6 +108,7 @@ def read(source: Source, batch: Batch, progress: Progress) -> str:
             batch.format = "monitoring.db " + _generation(conn)
             _Reader(source, batch).read(conn, names)
     except sqlite3.Error as error:
+        _raise_if_locked(error)
         batch.format = batch.format or "not a database"
         batch.reject("the database can not be read", 0, f"{type(error).__name__}: {error}")
     return fingerprint.hexdigest()
@@ -135,6 +152,7 @@ class _Reader:
                     events[name](span, row, rowid)
                     self._copy(span, name, table, row)
             except sqlite3.Error as error:
+                _raise_if_locked(error)
                 # The rows before a damaged page have been read.
                 self.batch.reject(f"table {name} can not be read further", 0, f"{type(error).__name__}: {error}")
 
@@ -173,7 +191,11 @@ class _Reader:
         if naive is None:
             self.batch.reject(f"{column} is no time", rowid, str(text))
             return None
-        return clock.utc(naive)
+        time = clock.utc(naive)
+        if not 0 <= time <= LATEST:
+            self.batch.reject(f"{column} is a time that can't be", rowid, str(text))
+            return None
+        return time
 
     def _copy(self, span: int, name: str, table: Table, row: Row) -> None:
         rows = self.batch.table(f"parsl_{name}", ("run_id", *table.columns))
