@@ -178,8 +178,15 @@ def in_order(files: dict[str, SqlFile]) -> dict[str, SqlFile]:
 
 
 def create_views(conn: sqlite3.Connection) -> None:
-    """Make every view again in a dnpc database, inside the caller's transaction."""
-    for name in reversed(views()):
+    """Make every view in a dnpc database, inside the caller's transaction; again, where one is not as it is here.
+
+    Where all are, nothing changes, so that a Datasette that serves the database need not read its tables anew.
+    """
+    wanted = {name: f'CREATE VIEW "{name}" AS\n{view.sql}' for name, view in views().items()}
+    there = dict(conn.execute("SELECT name, sql FROM sqlite_master WHERE type = 'view'"))
+    if wanted.items() <= there.items():
+        return
+    for name in reversed(wanted):
         conn.execute(f'DROP VIEW IF EXISTS "{name}"')
-    for name, view in views().items():
-        conn.execute(f'CREATE VIEW "{name}" AS\n{view.sql}')
+    for sql in wanted.values():
+        conn.execute(sql)

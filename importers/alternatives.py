@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 _PART = re.compile(
-    rb"\\x[\da-fA-F]{2}|\\\d{1,3}|\\.|\[\^?\]?(?:\\.|[^\]])*\]|(?P<repeat>(?:[*+?]|\{[\d,]+\})\??)|.", re.DOTALL
+    rb"\\x[\da-fA-F]{2}|\\\d{1,3}|\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(?P<repeat>(?:[*+?]|\{[\d,]+\})\??)|.", re.DOTALL
 )
 
 MARK = b"()"
@@ -16,6 +16,12 @@ MARK = b"()"
 def unnamed(regex: bytes) -> bytes:
     """Return a regular expression without the names of its groups."""
     return re.sub(rb"\(\?P<\w+>", b"(?:", regex)
+
+
+def bounded(regex: bytes) -> bytes:
+    """Return a regular expression whose repetitions end after 4096 times, so that none runs on to the end of a text."""
+    most = {b"*": b"{0,4096}", b"+": b"{1,4096}"}
+    return b"".join(most.get(token[0][:1], token[0][:1]) + token[0][1:] for token in _PART.finditer(regex))
 
 
 def parts(regex: bytes) -> list[bytes]:

@@ -104,7 +104,7 @@ def _close(conn: sqlite3.Connection) -> None:
 
 
 def _make_one_file(path: Path) -> None:
-    """Go back from write-ahead mode to one file, unless a reader holds the database open just now."""
+    """Go back from write-ahead mode to one file; where a reader holds the database open, have all of it in that one."""
     with suppress(sqlite3.Error, OSError), closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as conn:
         # So that it takes no memory that is a file: there may be no space left for one.
         conn.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -113,6 +113,9 @@ def _make_one_file(path: Path) -> None:
         conn.execute("BEGIN EXCLUSIVE")
         if conn.execute("PRAGMA journal_mode").fetchone() == ("memory",):
             path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
+        return
+    with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as conn:
+        conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _has_content(path: Path) -> bool:

@@ -18,7 +18,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import NamedTuple
 
-from importers.alternatives import alternatives, marked, parts, unnamed
+from importers.alternatives import alternatives, bounded, marked, parts, unnamed
 from importers.logfile import (
     JSONLOG,
     TEXT,
@@ -298,7 +298,8 @@ class Watch:
     def _suspect_json(self) -> re.Pattern[bytes]:
         # {"created": 1795397728.356707, ..., "formatted": "Sent tasks: [1, 2] to manager b'2d216d98b581'"}
         taken = alternatives([_parts_in_json(parts(regex)) for regex in (*self._regexes, *self._known)])
-        return re.compile(rb'"formatted": ?"(?!%b)' % taken)
+        # Many such texts may be in one long line: none is compared as far as the line's end.
+        return re.compile(bounded(rb'"formatted": ?"(?!%b)' % taken))
 
     def _json_lines(self, block: Block) -> Iterator[Drifted]:
         data, end = block.data, 0

@@ -45,7 +45,7 @@ INTERCHANGE_PATTERNS = (
     Pattern(rb"Put task (?P<task>\d{1,18}) onto pending_task_queue", INTERCHANGE_TASK, "interchange_put_task"),
     # Sent tasks: [1, 2] to manager b'2d216d98b581'
     Pattern(
-        rb"Sent tasks: \[(?P<task>\d{1,18}(?:, \d{1,18})*)\] to manager b'(?P<manager>[^']+)'",
+        rb"Sent tasks: \[(?P<task>\d{1,18}(?:, \d{1,18})*)\] to manager b'(?P<manager>[^'\n]+)'",
         INTERCHANGE_TASK,
         "interchange_to_manager",
         attributes=("manager",),
@@ -54,7 +54,7 @@ INTERCHANGE_PATTERNS = (
     # Removing task 3 from manager                      since 2025-06
     # Removing task 3 from manager record b'4bf9bf8c1848'    before
     Pattern(
-        rb"Removing task (?P<task>\d{1,18}) from manager(?: record b'(?P<manager>[^']+)')?",
+        rb"Removing task (?P<task>\d{1,18}) from manager(?: record b'(?P<manager>[^'\n]+)')?",
         INTERCHANGE_TASK,
         "interchange_removing_task",
         attributes=("manager",),
@@ -68,30 +68,30 @@ INTERCHANGE_PATTERNS = (
     ),
     # Registration info for manager b'2d21..': {'type': 'registration', ..., 'block_id': '0', 'hostname': 'n1', ...}
     Pattern(
-        rb"Registration info for manager b'(?P<manager>[^']+)': "
-        rb"(?=(?:[^\n]*?'worker_count': (?P<workers>\d{1,18}))?)(?=(?:[^\n]*?'block_id': '(?P<block>[^']*)')?)"
-        rb"(?=(?:[^\n]*?'hostname': '(?P<host>[^']*)')?)(?=(?:[^\n]*?'cpu_count': (?P<cpus>\d{1,18}))?)",
+        rb"Registration info for manager b'(?P<manager>[^'\n]+)': "
+        rb"(?=(?:[^\n]*?'worker_count': (?P<workers>\d{1,18}))?)(?=(?:[^\n]*?'block_id': '(?P<block>[^'\n]*)')?)"
+        rb"(?=(?:[^\n]*?'hostname': '(?P<host>[^'\n]*)')?)(?=(?:[^\n]*?'cpu_count': (?P<cpus>\d{1,18}))?)",
         MANAGER,
         "registration",
         attributes=("workers", "block", "host", "cpus"),
     ),
     # Registered manager b'2d216d98b581' (py3.11, 2026.10.26) and added to ready queue
-    Pattern(rb"Registered manager b'(?P<manager>[^']+)'", MANAGER, "registered"),
+    Pattern(rb"Registered manager b'(?P<manager>[^'\n]+)'", MANAGER, "registered"),
     # Adding manager: b'4bf9bf8c1848' to ready queue                        until 2024
-    Pattern(rb"Adding manager: b'(?P<manager>[^']+)' to ready queue", MANAGER, "registered"),
-    Pattern(rb"Received HOLD_MANAGER for b'(?P<manager>[^']+)'", MANAGER, "held"),
+    Pattern(rb"Adding manager: b'(?P<manager>[^'\n]+)' to ready queue", MANAGER, "registered"),
+    Pattern(rb"Received HOLD_MANAGER for b'(?P<manager>[^'\n]+)'", MANAGER, "held"),
     Pattern(
-        rb"Too many heartbeats missed for manager b'(?P<manager>[^']+)'",
+        rb"Too many heartbeats missed for manager b'(?P<manager>[^'\n]+)'",
         MANAGER,
         "heartbeats_missed",
     ),
     # Manager b'2d216d98b581' has reached its drain time - draining
     Pattern(
-        rb"Manager b'(?P<manager>[^']+)' has reached its drain time", MANAGER, "draining", literal=b" its drain time"
+        rb"Manager b'(?P<manager>[^'\n]+)' has reached its drain time", MANAGER, "draining", literal=b" its drain time"
     ),
     # Manager b'4bf9bf8c1848' requested drain                               until 2025
-    Pattern(rb"Manager b'(?P<manager>[^']+)' requested drain", MANAGER, "draining", literal=b"' requested drain"),
-    Pattern(rb"Manager b'(?P<manager>[^']+)' is drained - ", MANAGER, "drained", literal=b"' is drained - "),
+    Pattern(rb"Manager b'(?P<manager>[^'\n]+)' requested drain", MANAGER, "draining", literal=b"' requested drain"),
+    Pattern(rb"Manager b'(?P<manager>[^'\n]+)' is drained - ", MANAGER, "drained", literal=b"' is drained - "),
 )
 
 _MANAGER_SAYS = b"Manager "

@@ -15,6 +15,7 @@ from datetime import datetime, timezone
 from itertools import chain
 from typing import NamedTuple
 
+from importers import stall
 from importers.drift import Drifted, Watch
 from importers.logfile import Block, blocks, dialect, hits
 from importers.metric_lines import read_metrics
@@ -69,8 +70,8 @@ class LineTime:
             raise ValueError(f"utc says how a time without zone is read, but {self.form} since 1970 need none")
 
     def has_time(self, line: bytes) -> bool:
-        """Tell whether a line holds a time."""
-        return self._found(self.compiled.search(line)) is not None
+        """Tell whether a line holds a time. Raises Stalled, within ``stall.noticed``."""
+        return self._found(stall.match(self.compiled.search, line)) is not None
 
     def _found(self, match: re.Match[bytes] | None) -> Moment | None:
         return self.moment(match["time"].decode("utf-8", "replace")) if match and match["time"] else None
@@ -83,8 +84,8 @@ class LineTime:
         return found._replace(is_local=False) if found and self.utc else found
 
     def split(self, line: bytes) -> tuple[Moment | None, bytes]:
-        """Return the time of a line, None where it has none, and its message."""
-        match = self.compiled.search(line)
+        """Return the time of a line, None where it has none, and its message. Raises Stalled, as ``has_time``."""
+        match = stall.match(self.compiled.search, line)
         return self._found(match), line[match.end() :] if match else line
 
 
@@ -187,11 +188,24 @@ def _hits(
     literal = patterns[0].literal
     matchers = [(pattern, pattern.compiled.search if pattern.anywhere else pattern.compiled.match)
                 for pattern in patterns]  # fmt: skip
-    lines = _timed_lines(block, literal, time) if time else _dialect_lines(block, literal, source, batch)
+    lines = _timed_lines(block, literal, time, batch) if time else _dialect_lines(block, literal, source, batch)
     for line in lines:
         for pattern, match_in in matchers:
-            if match := match_in(line.message):
+            try:
+                match = None if pattern in batch.given_up else stall.match(match_in, line.message)
+            except stall.Stalled:
+                _give_up(pattern, pattern.regex, line.offset, line.message, batch)
+                continue
+            if match:
                 yield from _at_its_time(line, match, pattern, source, batch)
+
+
+def _give_up(what: object, regex: bytes, offset: int, text: bytes, batch: Batch) -> None:
+    batch.given_up.add(what)
+    batch.reject(f"{_TOO_SLOW}: {regex.decode('utf-8', 'replace')[:100]}", offset, text)
+
+
+_TOO_SLOW = "a regular expression takes too long on this line, so that it is not used on it and what follows"
 
 
 def _dialect_lines(block: Block, literal: bytes, source: Source, batch: Batch) -> Iterator[_Line]:
@@ -200,12 +214,16 @@ def _dialect_lines(block: Block, literal: bytes, source: Source, batch: Batch) -
         yield _Line(hit.offset, Moment(hit.time, False), hit.match[0].rstrip(b"\r"))
 
 
-def _timed_lines(block: Block, literal: bytes, time: LineTime) -> Iterator[_Line]:
+def _timed_lines(block: Block, literal: bytes, time: LineTime, batch: Batch) -> Iterator[_Line]:
     data = block.data
     position = data.find(literal)
-    while position >= 0:
+    while position >= 0 and time not in batch.given_up:
         begin, end = data.rfind(b"\n", 0, position) + 1, data.find(b"\n", position)
-        yield _Line(block.start + begin, *time.split(data[begin:end].rstrip(b"\r")))
+        text = data[begin:end].rstrip(b"\r")
+        try:
+            yield _Line(block.start + begin, *time.split(text))
+        except stall.Stalled:
+            _give_up(time, time.regex, block.start + begin, text, batch)
         position = data.find(literal, end + 1)
 
 

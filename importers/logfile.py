@@ -259,8 +259,14 @@ def _json_hits(block: Block, patterns: Sequence[Pattern], clock: Clock, batch: B
         position = data.find(literal, end + 1 or len(data))
 
 
+LONGEST_RECORD = 1 << 24
+"""Bytes of a JSON record that is read: what lists and objects in it take is up to 40 times as much."""
+
+
 def json_record(line: bytes) -> dict[str, Any] | str:
     """Return a jsonlog record with its time and message, or why it is none."""
+    if len(line) > LONGEST_RECORD:
+        return "too long for a JSON record"
     try:
         record = json.loads(line)
     except (ValueError, RecursionError):

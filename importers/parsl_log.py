@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
+import warnings
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +46,9 @@ _OF_OTHER_RUN = "of another run in the same process: its own log has it"
 
 
 _DEPENDENCY = re.compile(rb"\btask (\d{1,18})\b")
+
+LONGEST_INFORMATION = 1 << 16
+"""Bytes of start-up information that are read as Python: it has some hundred, and Python takes 500 times as many."""
 
 
 class Reader:
@@ -149,7 +153,12 @@ def _info(reader: Reader, hit: Hit, run: str) -> None:
     """
     text = re.sub(r"datetime\.datetime\([^()]*\)", "None", _text(hit, "info"))
     try:
-        info = ast.literal_eval(text)
+        if len(text) > LONGEST_INFORMATION:
+            raise ValueError("too long")
+        with warnings.catch_warnings():
+            # Python warns of numbers that run into a word, and of unknown escapes.
+            warnings.simplefilter("ignore")
+            info = ast.literal_eval(text)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         reader.batch.reject("workflow information in an unknown form", hit.offset, hit.match[0])
         return
@@ -359,20 +368,20 @@ RULES = (
     Rule(Pattern(rb"Join callback for task (?P<task>\d{1,18}), "), _task_event("join_callback")),
     Rule(
         Pattern(
-            rb"\[Scaling executor (?P<label>[^\]]+)\] Allocated block ID (?P<block>\S+)",
+            rb"\[Scaling executor (?P<label>[^\]\n]+)\] Allocated block ID (?P<block>\S+)",
             literal=_SCALING,
         ),
         _block_event("allocated"),
     ),
     Rule(
         Pattern(
-            rb"\[Scaling executor (?P<label>[^\]]+)\] Launched block (?P<block>\S+) with job ID (?P<job>\S+)",
+            rb"\[Scaling executor (?P<label>[^\]\n]+)\] Launched block (?P<block>\S+) with job ID (?P<job>\S+)",
             literal=_SCALING,
         ),
         _block_event("launched"),
     ),
     Rule(
-        Pattern(rb"\[Scaling executor (?P<label>[^\]]+)\] Strategizing for executor", literal=_SCALING),
+        Pattern(rb"\[Scaling executor (?P<label>[^\]\n]+)\] Strategizing for executor", literal=_SCALING),
         _scaling,
     ),
     Rule(Pattern(rb"Scaling in executor (?P<label>\S+)", literal=_SCALING), _scaling),
@@ -385,7 +394,7 @@ RULES = (
     Rule(Pattern(rb"Marking block (?P<block>\S+) as SCALED_IN"), _scaled_in),
     Rule(
         Pattern(
-            rb"\[Scaling executor (?P<label>[^\]]+)\] Executor (?P<active_tasks>\d{1,18}) active tasks, "
+            rb"\[Scaling executor (?P<label>[^\]\n]+)\] Executor (?P<active_tasks>\d{1,18}) active tasks, "
             rb"(?P<active_slots>\d{1,18}) active slots, and (?P<running_blocks>\d{1,18})/(?P<pending_blocks>\d{1,18})"
             rb" running/pending blocks",
             literal=_SCALING,

@@ -14,13 +14,16 @@ import json
 import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
+from errno import EAGAIN
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from importers.keys import surrogate_key
 from importers.monitoring_tables import BLOCK, TABLES, TASK, WORKFLOW, Table
+from importers.pattern import LATEST
 from importers.readonly import open_readonly
 from importers.rows import Batch, attributes_of, storable
 from importers.runs import RUN_LOGS, Run, read_run, run_name
@@ -67,18 +70,31 @@ def _table_names(conn: sqlite3.Connection) -> list[str]:
 
 
 def _identity(path: Path) -> str:
-    """Return what tells this monitoring.db from another: its first run. It stays as runs are added."""
+    """Return what tells this monitoring.db from another: its first run. It stays as runs are added.
+
+    Raises OSError where another program has locked it.
+    """
     try:
         with open_readonly(path) as conn:
             first = conn.execute("SELECT run_id FROM workflow ORDER BY time_began, run_id LIMIT 1").fetchone()
             return surrogate_key("monitoring.db", first[0] if first else None)
-    except sqlite3.Error:
+    except sqlite3.Error as error:
+        _raise_if_locked(error)
         return surrogate_key("monitoring.db", path.name)
+
+
+def _raise_if_locked(error: sqlite3.Error) -> None:
+    """Raise OSError where it says that another program has locked a database: that passes, and is no damage."""
+    if "locked" in str(error):
+        raise BlockingIOError(EAGAIN, str(error)) from error
 
 
 def clocks_beside(path: Path) -> dict[str, Clock]:
     """Return the clock of each run whose directory lies beside a monitoring.db."""
-    runs = {read_run(log.parent) for name in RUN_LOGS for log in sorted(path.parent.glob(f"*/{name}"))}
+    runs = set()
+    for log in sorted(log for name in RUN_LOGS for log in path.parent.glob(f"*/{name}")):
+        with suppress(OSError):  # it is reported where that log is read
+            runs.add(read_run(log.parent))
     return {run.key: clock_of_offset(run.utc_offset) for run in runs if run.utc_offset is not None}
 
 
@@ -102,6 +118,7 @@ def read(source: Source, batch: Batch, progress: Progress) -> str:
             batch.format = "monitoring.db " + _generation(conn)
             _Reader(source, batch).read(conn, names)
     except sqlite3.Error as error:
+        _raise_if_locked(error)
         batch.format = batch.format or "not a database"
         batch.reject("the database can not be read", 0, f"{type(error).__name__}: {error}")
     return fingerprint.hexdigest()
@@ -207,6 +224,7 @@ class _Reader:
                     rows = self.batch.table(f"parsl_{name}", ("run_id", *table.columns))
                     rows += zip(spans, columns["run_id"], *(columns[c] for c in table.columns), strict=True)
             except sqlite3.Error as error:
+                _raise_if_locked(error)
                 # The rows before a damaged page have been read.
                 self.batch.reject(f"table {name} can not be read further", 0, f"{type(error).__name__}: {error}")
             # Events in order of spans need not be sorted later, and a manager's come in many rows.
@@ -252,13 +270,17 @@ class _Reader:
         """Return a column of times as UTC seconds, each by the clock of its run."""
         runs = columns["run_id"]
         # Rows come in order of runs.
-        if runs and runs[0] == runs[-1] and (usual := self._clock(runs[0]).all_utc(columns[column])) is not None:
+        usual = self._clock(runs[0]).all_utc(columns[column]) if runs and runs[0] == runs[-1] else None
+        if usual and min(usual) >= 0 and max(usual) <= LATEST:
             return [*usual]
         times: list[float | None] = []
         for run, text, rowid in zip(runs, columns[column], columns["rowid"], strict=True):
             found = None if text is None else self._clock(run).utc(text)
             if found is None and text is not None:
                 self.batch.reject(f"{name}.{column} is no time", rowid, str(text))
+            elif found is not None and not 0 <= found <= LATEST:
+                self.batch.reject(f"{name}.{column} is a time that can't be", rowid, str(text))
+                found = None
             times.append(found)
         return times
 

@@ -32,7 +32,7 @@ _HEADER = re.compile(rb"\d+\.\d+ \S+ \S+ \S+-\d+ (?P<name>.+?)-(?P<thread>\d+) \
 _EXECUTOR_ADDED = re.compile(r"Adding executor (\S+) of type ")
 _LAUNCHED = re.compile(r"Parsl task \d+ try \d+ launched on executor (\S+)")
 _WILL_BE_SENT = re.compile(r"Task \d+ will be sent to executor (\S+)")
-_SCALING = re.compile(r"\[Scaling executor ([^\]]+)\]")
+_SCALING = re.compile(r"\[Scaling executor ([^\]\n]+)\]")
 # Started result queue thread: <Thread(HTEX-Result-Queue-Thread, started daemon 139843833149120)>
 _THREAD_STARTED = re.compile(r"Started result queue thread: <Thread\(.*, started daemon (\d+)\)>")
 _SCALING_IN = re.compile(r"Scaling in executor (\S+)")

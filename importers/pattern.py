@@ -94,7 +94,7 @@ def searchable(regex: re.Pattern[bytes]) -> bytes:
     return max((plain for run in runs for plain in _PLAIN.findall(run)), key=len, default=EVERY_LINE)
 
 
-_TOKEN = re.compile(rb"\\[^\w\s]|\\x[\da-fA-F]{2}|\\\d{1,3}|\[\^?\]?(?:\\.|[^\]])*\]|\{[\d,]*\}|\\.|.", re.DOTALL)
+_TOKEN = re.compile(rb"\\[^\w\s]|\\x[\da-fA-F]{2}|\\\d{1,3}|\[\^?\]?(?:\\.|[^\]\\])*\]|\{[\d,]*\}|\\.|.", re.DOTALL)
 
 
 def _literals(regex: bytes) -> list[bytes]:

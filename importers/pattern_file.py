@@ -12,7 +12,7 @@
     event = "begins"
     parents = [["parsl.rundir.task", "task"]]
 
-Regular expressions are searched in the message of a line, as bytes. What they cost is the user's own responsibility.
+Regular expressions are searched in the message of a line, as bytes. One that takes too long on a line is given up.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from typing import Any, TypeVar
 
 import yaml
 
+from importers import stall
 from importers.line_reader import LineTime, read_lines
 from importers.pattern import Pattern, SpanKey, searchable
 from importers.places import has_time, place_of, source_at
@@ -70,6 +71,9 @@ class PatternFormat:
         self.origin = origin
         self._files, self._path, self._run = files, path, run
         self._time, self._patterns, self.version = time, patterns, version
+        self._given_up: set[object] = set()
+        self.stalled_at: Path | None = None
+        """The file at which ``path`` or ``time`` took too long: from there on no file is found."""
 
     @property
     def takes(self) -> str:
@@ -77,12 +81,19 @@ class PatternFormat:
         return f"path {self._path.pattern}" if self._path else f"files {', '.join(self._files)}"
 
     def find(self, path: Path) -> Source | None:
-        """Recognise a file by the end of its path."""
-        fields = self._fields(path)
-        if fields is None:
+        """Recognise a file by the end of its path; none after one at which a regular expression took too long."""
+        if self.stalled_at is not None:
             return None
-        is_record = self._time.has_time if self._time else has_time
-        return source_at(self.NAME, path, fields, self._run or fields.get(RUN, ""), is_record)
+        try:
+            with stall.noticed():
+                fields = self._fields(path)
+                if fields is None:
+                    return None
+                is_record = self._time.has_time if self._time else has_time
+                return source_at(self.NAME, path, fields, self._run or fields.get(RUN, ""), is_record)
+        except stall.Stalled:
+            self.stalled_at = path
+            return None
 
     def _fields(self, path: Path) -> dict[str, str] | None:
         """Return the fields in a file's path, or None where the file is none of this format."""
@@ -91,13 +102,17 @@ class PatternFormat:
             return {} if any(place.match(glob) for glob in self._files) else None
         parts = place.parts[1:]
         for start in range(len(parts) - 1, -1, -1):
-            if match := self._path.fullmatch("/".join(parts[start:])):
+            if match := stall.match(self._path.fullmatch, "/".join(parts[start:])):
                 return match.groupdict("")
         return None
 
     def read(self, source: Source, batch: Batch, progress: Progress) -> str:
         """Read a file by the patterns."""
-        fingerprint = read_lines(source, batch, progress, self._patterns, self._time)
+        for _ in self._given_up:
+            batch.reject("a regular expression that took too long before is not used", 0, source.name)
+        batch.given_up = self._given_up
+        with stall.noticed():
+            fingerprint = read_lines(source, batch, progress, self._patterns, self._time)
         if source.identity and source.run.run_id is None and batch.run in batch.span_runs:
             batch.run_names[batch.run] = f"{self.NAME} ({batch.run[:8]})"
         return fingerprint
@@ -268,7 +283,7 @@ def _compile(table: _Table, key: str, make: Callable[[], _Compiled]) -> _Compile
 
 
 # In bytes, a letter beyond ASCII is several, of which a quantifier or a class would take one.
-_PARTED = re.compile(r"[^\x00-\x7f][*+?{]|(?<!\\)\[(?:\\.|[^\]])*[^\x00-\x7f]")
+_PARTED = re.compile(r"[^\x00-\x7f][*+?{]|(?<!\\)\[(?:\\.|[^\]\\])*\\?[^\x00-\x7f]")
 
 
 def _bytes(table: _Table, key: str) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -43,9 +42,9 @@ def summary_text(conn: sqlite3.Connection, summary: Summary) -> str:
     if summary.unchanged:
         are = "is unchanged since it was" if len(summary.unchanged) == 1 else "are unchanged since they were"
         lines.append(f"{_counted(len(summary.unchanged), 'source')} {are} imported.")
-    lines += [f"Left out: {_plain(str(path))}: {why}." for path, why in summary.skipped]
+    lines += [f"Left out: {plain(str(path))}: {why}." for path, why in summary.skipped]
     if summary.unknown:
-        names = [_plain(f"{name} ({count})") for name, count in summary.unknown.most_common(NAMED)]
+        names = [plain(f"{name} ({count})") for name, count in summary.unknown.most_common(NAMED)]
         more = f" and {len(summary.unknown) - NAMED} more names" if len(summary.unknown) > NAMED else ""
         files = _counted(summary.unknown.total(), "other file")
         lines.append(f"{files}, of no format that is read: {', '.join(names)}{more}.")
@@ -53,7 +52,7 @@ def summary_text(conn: sqlite3.Connection, summary: Summary) -> str:
         "SELECT (SELECT count(*) FROM runs), (SELECT count(*) FROM spans), (SELECT count(*) FROM events)"
     ).fetchone()
     counts = f"{_counted(runs, 'run')}, {_counted(spans, 'span')} and {_counted(events, 'event')}"
-    lines.append(f"{_plain(str(summary.database))} has {counts}.")
+    lines.append(f"{plain(str(summary.database))} has {counts}.")
     return "\n".join(lines)
 
 
@@ -87,7 +86,7 @@ def report_rows(conn: sqlite3.Connection, keys: Sequence[str] | None = None) -> 
         [DRIFT],
     ):
         if keys is None or key in keys:
-            yield f"Not understood in {_plain(path)}: {reason}, {_counted(count, 'time')}, first: {_plain(text[:100])}"
+            yield f"Not understood in {plain(path)}: {reason}, {_counted(count, 'time')}, first: {plain(text[:100])}"
     for source in _drifted(conn):
         if keys is None or source.key in keys:
             yield from source.lines(KINDS_LISTED)
@@ -105,9 +104,9 @@ class _Drifted(NamedTuple):
     def lines(self, most: int) -> Iterator[str]:
         """Yield a heading, and a line for each of the most frequent templates."""
         times = sum(count for _, count in self.kinds)
-        yield _plain(f"Not understood in {self.path}, {times:,} lines of dialect {self.dialect}: {DRIFT}")
+        yield plain(f"Not understood in {self.path}, {times:,} lines of dialect {self.dialect}: {DRIFT}")
         for kind, count in self.kinds[:most]:
-            yield _plain(f"{count:>12,}  {kind}")
+            yield plain(f"{count:>12,}  {kind}")
         if rest := self.kinds[most:]:
             yield f"{sum(count for _, count in rest):>12,}  of {len(rest):,} other kinds"
 
@@ -139,7 +138,7 @@ def drift_lines(conn: sqlite3.Connection) -> list[str]:
     importers = ", ".join(sorted({source.importer for source in sources} | {importer for _, importer in unknown}))
     return [
         *(line for source in sources for line in source.lines(KINDS_KEPT + 1)),
-        *(_plain(f"Not understood in {path}: none of its first lines is in a known dialect") for path, _ in unknown),
+        *(plain(f"Not understood in {path}: none of its first lines is in a known dialect") for path, _ in unknown),
         "Events of these logs may be missing. The table unmatched, shown by the page unmatched_report, has the first "
         f"line of each kind. What tells of an event needs a pattern in the importer ({importers}), what does not "
         "belongs to the known messages in importers/drift.py. Or report it, with the version that wrote the logs: "
@@ -148,7 +147,7 @@ def drift_lines(conn: sqlite3.Connection) -> list[str]:
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    cells = [list(columns)] + [[_plain(f"{v:,}" if isinstance(v, int) else str(v)) for v in row] for row in rows]
+    cells = [list(columns)] + [[plain(f"{v:,}" if isinstance(v, int) else str(v)) for v in row] for row in rows]
     widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
     numeric = {i for i, name in enumerate(columns) if name in _COLUMNS[3:8]}
     for row in cells:
@@ -156,6 +155,6 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator
         yield "  ".join(padded).rstrip()
 
 
-def _plain(text: str) -> str:
-    """Make text from a log safe for a terminal: control characters can move the cursor or hide text."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "\N{REPLACEMENT CHARACTER}", text)
+def plain(text: str) -> str:
+    """Make text from a log safe for a terminal: control characters can move the cursor, hide text or turn it round."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -159,6 +159,8 @@ class Batch:
     run_names: dict[str, str] = field(default_factory=dict)
     run_clocks: dict[str, Clock] = field(default_factory=dict)
     run_offsets: dict[str, float] = field(default_factory=dict)
+    given_up: set[object] = field(default_factory=set)
+    """What a user's format is not read by any longer, because it takes too long: patterns, the time of lines."""
     # Where rows are wanted in parts: what takes a part, the number of the first span that was not in one, and
     # how many events, with their first and last time, were.
     sink: Callable[[Batch], object] | None = field(default=None, compare=False)
@@ -304,6 +306,7 @@ class Batch:
         self.attributes = {}
         self._span_index = {}
         self.span_keys = []
+        self.given_up = set()
         self._sort_events()
 
     def _sort_events(self) -> None:

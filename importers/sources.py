@@ -68,51 +68,89 @@ class Progress(Protocol):
     def __call__(self, size: int, /) -> object: ...  # noqa: D102
 
 
-def files(path: Path, skipped: list[tuple[Path, str]]) -> Iterator[Path]:
+class Unread(str):
+    """Why a file or folder is left out that may hold what should be in the database."""
+
+    @classmethod
+    def because(cls, error: OSError, path: Path) -> Unread:
+        """Tell what went wrong with a path, or with another file that had to be read for it."""
+        why = error.strerror or str(error)
+        other = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else path
+        return cls(f"it can not be read: {why}" if other == path else f"{other} can not be read: {why}")
+
+
+def files(path: Path, skipped: list[tuple[Path, str]], follow_links: bool = False) -> Iterator[Path]:
     """Yield the files under a folder, sorted, or the file itself.
 
-    Symbolic links are followed only to places inside the folder; the others are noted in ``skipped``.
+    Symbolic links are followed only to places inside the folder, unless ``follow_links``; the others, and what can't
+    be read, are noted in ``skipped``.
     """
     if not path.is_dir():
         yield path
         return
-    inside = path.resolve()
+    inside = Path(os.path.realpath(path))
+    walked: set[str] = set()
 
     def closed(error: OSError) -> None:
-        skipped.append((Path(error.filename), f"the folder can not be read: {error.strerror}"))
+        skipped.append((Path(error.filename), Unread(f"the folder can not be read: {error.strerror}")))
 
-    for folder, folders, names in os.walk(path, onerror=closed):
-        folders.sort()
-        for name in sorted(names) + [f for f in folders if Path(folder, f).is_symlink()]:
+    for folder, folders, names in os.walk(path, onerror=closed, followlinks=True):
+        links = [name for name in sorted(folders) if _is_link(Path(folder, name))]
+        followed = {name for name in links if follow_links and _is_new(Path(folder, name), inside, walked)}
+        folders[:] = sorted(followed.union(folders).difference(set(links) - followed))
+        for name in sorted(names) + [link for link in links if link not in followed]:
             file = Path(folder, name)
-            # Path.resolve raises on a loop of links until Python 3.13; os.path.realpath does not.
-            if file.is_symlink() and not Path(os.path.realpath(file)).is_relative_to(inside):
-                skipped.append(
-                    (
-                        file,
-                        "a symbolic link to outside the folder: give its target as a path to import it",
-                    )
-                )
-            elif file.is_file():
-                yield file
+            try:
+                if not follow_links and _leads_out(file, inside):
+                    why = "a symbolic link to outside the folder: give its target as a path, or --follow-links"
+                    skipped.append((file, why))
+                elif file.is_file():
+                    yield file
+            except OSError as error:
+                skipped.append((file, Unread.because(error, file)))
+
+
+def _is_link(path: Path) -> bool:
+    try:
+        return path.is_symlink()
+    except OSError:
+        return False  # that it can't be read is noted as its files are listed
+
+
+def _leads_out(file: Path, inside: Path) -> bool:
+    # Path.resolve raises on a loop of links until Python 3.13; os.path.realpath does not.
+    return file.is_symlink() and not Path(os.path.realpath(file)).is_relative_to(inside)
+
+
+def _is_new(link: Path, inside: Path, walked: set[str]) -> bool:
+    """Tell whether a link leads to a folder outside that no other link led to: links may form loops."""
+    target = os.path.realpath(link)
+    if target in walked or not _leads_out(link, inside):
+        return False
+    walked.add(target)
+    return True
 
 
 def find_sources(
-    paths: Iterable[Path], importers: Iterable[Importer], skipped: list[tuple[Path, str]], unknown: Counter[str]
+    paths: Iterable[Path],
+    importers: Iterable[Importer],
+    skipped: list[tuple[Path, str]],
+    unknown: Counter[str],
+    follow_links: bool = False,
 ) -> list[Source]:
     """Find every source under the paths, in an order that does not depend on the paths.
 
     Where one source is found twice (a copy, an older state of a growing log), the larger is taken,
     since logs only grow. ``unknown`` counts the names of the files that no importer takes, and files that can't be
-    read are noted in ``skipped``.
+    read are noted in ``skipped``, as ``Unread``.
     """
     importers = list(importers)
     found: dict[str, Source] = {}
-    for file in (file for path in paths for file in files(path, skipped)):
+    for file in (file for path in paths for file in files(path, skipped, follow_links)):
         try:
             source = next(filter(None, (importer.find(file) for importer in importers)), None)
         except OSError as error:
-            skipped.append((file, f"it can not be read: {error.strerror}"))
+            skipped.append((file, Unread.because(error, file)))
             continue
         if source is None:
             unknown[storable(file.name)] += 1

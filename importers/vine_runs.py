@@ -22,7 +22,7 @@ from importers.runs import RUN_LOGS, Run, read_run
 from importers.sources import Source
 
 # Function data directory: /scratch/TaskVineExecutor-a-2026-g6te, log directory: /.../000/TaskVineExecutor
-_STAGING = re.compile(rb'Function data directory: ([^\n"]+), log directory: ([^\n"]+)')
+_STAGING = re.compile(rb'Function data directory: ([^\n"]{1,4096}), log directory: ([^\n"]{1,4096})')
 # FILE file-meta-9215 "/scratch/TaskVineExecutor-a-2026-g6te/0000/function" 5493
 _TASK_FILE = re.compile(rb'"([^"\n]+)/\d{4,}/(?:function|argument|map|result)"')
 _ADDED = re.compile(rb"Adding executor (\S+) of type \S*taskvine", re.IGNORECASE)

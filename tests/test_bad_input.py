@@ -579,7 +579,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, database: Path) -> None:
     folder = copied(DATA / "two-htex", tmp_path / "two-htex")
     (folder / "000" / "cpu" / "interchange.log").chmod(0)
     result = dnpc("import", folder, "--db", database)
-    assert result.exit_code == 0 and "can not be read" in result.output
+    assert result.exit_code == 1 and "can not be read" in result.output
 
 
 def test_a_file_that_fails_while_it_is_read(tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -593,7 +593,7 @@ def test_a_file_that_fails_while_it_is_read(tmp_path: Path, database: Path, monk
 
     monkeypatch.setattr(Path, "open", failing)
     result = dnpc("import", folder, "--db", database)
-    assert result.exit_code == 0 and "Input/output error" in result.output
+    assert result.exit_code == 1 and "Input/output error" in result.output
     monkeypatch.undo()
     # What failed is read the next time.
     assert dnpc("import", folder, "--db", database).exit_code == 0

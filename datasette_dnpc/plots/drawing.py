@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,6 +73,17 @@ def label_counts(ax: Axes, text: str) -> None:
 def line_width(count: int) -> float:
     """Return a width in points with which the lines of a usual figure just do not touch."""
     return float(np.clip(250 / max(count, 1), 0.3, 8))
+
+
+MOST_NAMES = 80
+"""Names beside bars that are drawn: more can't be read, and take longer than all else."""
+
+
+def name_bars(ax: Axes, names: Sequence[str]) -> None:
+    """Name bars that are one below the other, from 0 on; of too many, every so-many-th."""
+    every = len(names) // MOST_NAMES + 1
+    ax.set_yticks(range(0, len(names), every), names[::every], parse_math=False)
+    ax.invert_yaxis()
 
 
 def name_places(ax: Axes, rows: Table, spans: Numbers, places: Floats) -> None:

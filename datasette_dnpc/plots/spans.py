@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from datasette_dnpc.plots.drawing import axes, draw_by_group, line_width, name_places, since_first
+from datasette_dnpc.plots.drawing import axes, draw_by_group, line_width, name_bars, name_places, since_first
 from datasette_dnpc.plots.labels import colours, note, printable
 from datasette_dnpc.plots.rows import Numbers, Source, numbers, said_total, sample_note, table
 from datasette_dnpc.queries import Table
@@ -153,9 +153,7 @@ def steps(
     texts = rows.column("step")
     places = np.arange(len(mean))
     ax.barh(places, mean, left=cumulative - mean, color=colours(1)[0])
-    labels = [printable(texts[index]) for index in drawn.kept]
-    ax.set_yticks(places, labels, parse_math=False)
-    ax.invert_yaxis()
+    name_bars(ax, [printable(texts[index]) for index in drawn.kept])
     ax.set_xlabel("mean seconds since the first event; each bar ends at its event")
     roots, total = said_total(rows, "roots") or 0, said_total(rows, "of_roots") or 0
     note(ax, drawn.note + (f", means over a sample of {roots:,} of {total:,} roots" if total > roots else ""))
@@ -175,9 +173,7 @@ def ranking(
     texts = rows.column("label")
     places = np.arange(len(drawn.kept))
     ax.barh(places, drawn.values[:, 0], color=colours(1)[0])
-    labels = [printable(texts[index]) for index in drawn.kept]
-    ax.set_yticks(places, labels, parse_math=False)
-    ax.invert_yaxis()
+    name_bars(ax, [printable(texts[index]) for index in drawn.kept])
     ax.set_xlabel("duration (s)")
     note(ax, drawn.note)
     return ax

@@ -1,0 +1,139 @@
+"""Lines of many megabytes, nesting in circles, rings of facets, and all events at one time: everything still answers.
+
+Sizes are small here. DNPC_LONG_LINE=100 makes lines of 100 MB, DNPC_EVENTS=1000000 a million events at one time.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+from datasette.app import Datasette
+
+from datasette_dnpc import queries as answers
+from datasette_dnpc.pages import PAGES
+from datasette_dnpc.render import NoPicture, picture, shape
+from datasette_dnpc.sql_files import queries
+from tests.fuzz import TARGETS, Target, compare, imported
+from tests.imports import dnpc, query
+from tests.own_formats import named
+
+LONG = int(float(os.environ.get("DNPC_LONG_LINE", "0.5")) * 1e6)
+"""Bytes of a line."""
+
+EVENTS = int(os.environ.get("DNPC_EVENTS", "3000"))
+"""Events at one time."""
+
+TEXTS = [target for target in TARGETS if not target.offsets_are_ordinals]
+
+
+def long_lines(line: bytes) -> list[bytes]:
+    """Return what a line becomes that never ends: in its last field, over and over, and as nothing."""
+    return [line + b"x" * LONG, line * (LONG // len(line)), line + b"\0" * LONG, line[:20] + b"," * LONG, b"[" * LONG]
+
+
+@pytest.mark.parametrize("target", TEXTS, ids=lambda target: target.name)
+def test_lines_without_end(tmp_path: Path, target: Target) -> None:
+    def write(folder: Path, rng: Random, count: int) -> None:
+        target.write(folder, rng, 0)
+        (file,) = folder.rglob(target.source.rsplit("/", 1)[-1])
+        data = file.read_bytes()
+        lines = [line for line in data.split(b"\n") if line and b"Run id is" not in line and b"launched on" not in line]
+        file.write_bytes(data + b"\n".join(long_lines(lines[-1])) + b"\n")
+
+    folders = [tmp_path / "intact", tmp_path / "long"]
+    for folder in folders:
+        folder.mkdir()
+    intact = imported(target, folders[0], Random(0), 0)
+    found = imported(replace(target, write=write), folders[1], Random(0), 0)
+    compare(target, intact, found)
+    assert (folders[1] / "dnpc.sqlite3").stat().st_size < 30 * LONG + 10_000_000
+
+
+MODULE = """
+from importers.places import source_at
+NAME = "ring"
+ROOTS = ("ring.task", "flat.task")
+
+def find(path):
+    return source_at(NAME, path, run="ring") if path.suffix == ".ring" else None
+
+def read(source, batch, progress):
+    size, events = map(int, source.path.read_text().split())
+    spans = [batch.span("ring.task" if n % 2 else "ring.part", "it's \\"" + str(n)) for n in range(size)]
+    for n, span in enumerate(spans):
+        batch.subspan(span, spans[(n + 1) % size], str(n))
+        batch.subspan(span, spans[n - 2], "back")
+        batch.event(span, 1795397700.0, "began", n)
+    for n in range(events):
+        batch.event(batch.span("flat.task", str(n // 10)), 1795397700.0, "same" if n % 3 else "other", n)
+    return str(events)
+"""
+
+
+@pytest.fixture(scope="module")
+def ring(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of things that are inside each other and accounts of each other in rings, and all at one time."""
+    folder = tmp_path_factory.mktemp("ring")
+    module = named(folder, MODULE, "ring.py")
+    log, database = folder / "a.ring", folder / "ring.sqlite3"
+    log.write_text("60 10")
+    assert dnpc("import", log, "--module", module, "--db", database).exit_code == 0
+    with closing(sqlite3.connect(database)) as conn, conn:
+        conn.execute(
+            """INSERT INTO facets (left, right, note) SELECT a.id, b.id, 'a ring' FROM spans a JOIN spans b
+               ON b.id = a.id % 60 + 1 WHERE a.id <= 60"""
+        )
+    # What is derived of the run is made again, now with the facets.
+    log.write_text(f"60 {EVENTS}")
+    assert dnpc("import", log, "--module", module, "--db", database).exit_code == 0
+    return database
+
+
+def test_what_is_below_a_ring_is_all_of_it(ring: Path) -> None:
+    assert query(ring, "SELECT count(*) FROM subspans") == [(120,)]
+    assert query(ring, "SELECT count(*) FROM facets") == [(60,)]
+    flat = -(-EVENTS // 10)
+    # All 60 spans of the ring are below each of its 30 roots.
+    assert query(ring, "SELECT count(*), count(DISTINCT span) FROM descendants") == [(30 * 60 + flat, 60 + flat)]
+    assert query(ring, "SELECT count(*) FROM events") == [(60 + EVENTS,)]
+    assert query(ring, "SELECT count(*), min(began) = max(ended) FROM sequences") == [(30 + flat, 1)]
+    assert query(ring, "PRAGMA foreign_key_check") == []
+    assert dnpc("sources", "--db", ring).exit_code == 0
+    for format in ("text", "dot", "mermaid"):
+        assert dnpc("graph", "--db", ring, "--format", format).exit_code == 0
+
+
+def root_of(ring: Path) -> str:
+    """Return the surrogate key of a span in the ring."""
+    return str(query(ring, "SELECT uuid FROM spans WHERE id = 2")[0][0])
+
+
+@pytest.mark.parametrize("name", queries())
+def test_queries_answer_on_a_ring(ring: Path, name: str) -> None:
+    params = {"root": root_of(ring)} if "root" in queries()[name].params else {}
+    with answers.connected(ring) as conn:
+        data = answers.select(conn, name, params)
+    assert data.columns == tuple(queries()[name].columns)
+    if data.rows and shape(data.columns) and len(data.rows) < 5000:
+        try:
+            assert picture(data, name, "svg").startswith(b"<?xml")
+        except NoPicture as none:
+            assert str(none)
+
+
+@pytest.mark.asyncio
+async def test_pages_answer_on_a_ring(ring: Path) -> None:
+    datasette = Datasette([str(ring)], settings={"sql_time_limit_ms": 60_000})
+    await datasette.invoke_startup()
+    for page in PAGES.values():
+        address = f"/-/dnpc/ring/{page.path}".rstrip("/")
+        for path in (address, *([f"{address}/{root_of(ring)}"] if page.name == "span" else []), f"{address}?run=ring"):
+            response = await datasette.client.get(path)
+            assert response.status_code == 200, path
+            assert len(response.content) < 2_000_000
