@@ -23,7 +23,9 @@ import pytest
 import datasette_dnpc
 import importers
 from importers import drift, htex, parsl_log, stall
+from importers.logfile import TEXT, Block
 from importers.rows import Batch
+from importers.times import clock_of_offset
 from tests.attacks import attacks
 from tests.imports import dnpc, query
 from tests.own_formats import TOML, WHOLE, events_in, named, read_with, runs_and_logs, write
@@ -44,8 +46,8 @@ OF_REGEXES = {"importers.pattern_file._PARTED"}
 """Those that read what a user has written into a pattern file, which no log makes longer."""
 
 
-WATCHED = ("_taken", "_epoch_stops", "_local_stops", "_suspect_json")
-"""Those that a watch makes when it first needs them."""
+WATCHED = ("_taken", "_local_stops", "_suspect_json")
+"""Those that a watch makes when it first needs them; its _epoch_stops is used on usual texts only."""
 
 
 class Driven(Exception):
@@ -166,6 +168,27 @@ def test_all_regular_expressions_are_found() -> None:
             assert f"importers.{path.stem}" in named, path
     assert "importers.drift.Watch._suspect_json" in places and len(EVERY) > 150
     assert sum(is_searched for _, _, is_searched in EVERY.values()) > 15
+
+
+RECORD = b"1795397698.766988 2026-11-23 01:34:58 P-1 T-1 m:5 f INFO: "
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"1111111111.1 a\n" * (SIZE // 15),
+        RECORD + b"x\n" + b"1111111111.1 a\n" * (SIZE // 15),
+        (RECORD + b"x\n" + b"1111111111.1 a\n" * 120) * (SIZE // 1900),
+        (RECORD + b"Task " * 12 + b"\n") * (SIZE // 120),
+        b"1111111111.1 " + b":" * SIZE,
+    ],
+)
+def test_no_text_drives_a_watch_beyond_linear_time(text: bytes) -> None:
+    batch = Batch("run", format=TEXT)
+    with limited(repr(text[:200])):
+        watch = drift.Watch(parsl_log.PATTERNS, drift.PARSL_KNOWN)
+        for _ in watch.records(Block(0, text + b"\n"), clock_of_offset(0.0), batch):
+            pass
 
 
 def test_no_text_drives_a_regular_expression_beyond_linear_time() -> None:
