@@ -572,7 +572,7 @@ async def test_tables_and_results_lead_to_the_page_of_a_span(database: Path, oth
             datasette, "/real/slowest_spans?span_type="
         )
     [(number, first)] = query(path, "SELECT id, uuid FROM spans ORDER BY id LIMIT 1")
-    for place in ("/real/spans", f"/real/spans/{number}", f"/real/span?uuid={first}"):
+    for place in ("/real/spans", f"/real/span_rows/{number}", f"/real/span?uuid={first}"):
         assert address(path, "span", first) in await get(datasette, place)
     assert "/-/dnpc/real/span/" not in (await get(datasette, "/real/mine")).partition("<table")[2]
     # Neither text that is no surrogate key, nor keys in a database of others.

@@ -38,7 +38,7 @@ async def span_link(datasette: Datasette, database: str, table: str | None, valu
 
 def _tells_of_spans(table: str | None) -> bool:
     """Tell whether the column uuid of a table, or of a query's result, has keys of spans."""
-    return table in (None, "spans", "span") or table.startswith("parsl_")
+    return table in (None, "span", "span_rows", "spans") or table.startswith("parsl_")
 
 
 async def _is_dnpc(database: Database) -> bool:
