@@ -27,7 +27,7 @@ Sink: TypeAlias = Callable[[Batch], object]
 SMALL = 1 << 24
 """Below this many bytes, starting other processes takes longer than it saves."""
 
-PARTS_AHEAD = 16
+PARTS_AHEAD = 8
 """Parts of a source, each of about a block of its file, or whole sources, that another process reads ahead."""
 
 
