@@ -59,11 +59,10 @@ class SmallRuns:
             batch.subspan(above, below, inner[1])
         self._logs.append((name, batch))
 
-    def sample(self, name: str, span_type: str, key: str, *times: float, run: str = "r") -> None:
-        """Add a log that has samples of a span, and no event."""
+    def sample(self, name: str, span_type: str, key: str, time: float, metric: str, run: str = "r") -> None:
+        """Add a log that has a sample of a span, and no event."""
         batch = Batch(run)
-        span = batch.span(span_type, *key.split("/"))
-        batch.samples += [(span, "metric", time, 1.0) for time in times]
+        batch.samples.append((batch.span(span_type, *key.split("/")), metric, time, 1.0))
         self._logs.append((name, batch))
 
     def store(self, then: Callable[[Store], object]) -> None:

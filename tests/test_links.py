@@ -170,8 +170,9 @@ def test_what_a_metric_is_of_holds_it_and_lacks_none(runs: SmallRuns, outer: str
 @pytest.mark.parametrize(("key", "name"), [("e/7", "7"), ("e/7/x", "7/x"), ("plain", "plain")])
 def test_what_a_subspan_is_called_in_its_superspan(runs: SmallRuns, key: str, name: str) -> None:
     runs.log("layers", {LAYERS[0]: [key], LAYERS[1]: [key]})
+    runs.log("blocks", {BLOCK: ["longer/0"], MANAGER: [of(key, (1.0, "started"), executor="longer", block="0")]})
     runs.link()
-    assert query(runs.path, "SELECT key FROM subspans") == [(name,)]
+    assert query(runs.path, "SELECT key FROM subspans") == [(name,), (name,)]
 
 
 # Of funcX, whose ids are unique everywhere: a client's run, an endpoint's, a worker's, and CloudWatch's.
@@ -220,15 +221,15 @@ def test_only_a_task_of_a_manager_whose_workers_are_logged_lacks_its_worker(runs
     def task(key: str, manager: str | None) -> Span:
         return of(key, (1.0, "received"), manager=manager)
 
-    runs.log("endpoint", {ENDPOINT: [task("t0", "m1"), task("t1", "m1"), task("t2", "m2"), task("t3", None),
-                                     task("t4", "m"), task("t5", "m12"), task("t6", "m1")]})  # fmt: skip
+    managers = {"t0": "m1", "t1": "m1", "t2": "m2", "t3": None, "t4": "m", "t5": "m12", "t6": "m1", "t7": "m1"}
+    runs.log("endpoint", {ENDPOINT: [task(*pair) for pair in managers.items()]})
     runs.log("worker", {FUNCX_WORKER: ["t0", "stranger"], "funcx.worker": ["m1/0"]})
     # Other things of managers, and workers of another run, are no workers.
     runs.log("manager", {"funcx.manager": ["m2/0", "m12/0"]})
     runs.log("worker", {"funcx.worker": ["m2/0", "m12/0"], FUNCX_WORKER: ["t9"]}, run="other")
     runs.link()
     assert runs.joins() == {
-        ("endpoint", "subspan", ENDPOINT, FUNCX_WORKER): (1, 2),
+        ("endpoint", "subspan", ENDPOINT, FUNCX_WORKER): (1, 3),
         ("worker", "subspan", FUNCX_WORKER, ENDPOINT): (1, 1),
     }
     # Where no endpoint is logged in the worker's own run, nothing lacks one.
@@ -316,19 +317,73 @@ def test_a_run_that_holds_spans_of_a_changed_run_changes_too(runs: SmallRuns) ->
     assert runs.link("unrelated") == {"unrelated"}
 
 
+def test_what_comes_later_goes_between_runs_that_were_linked(runs: SmallRuns) -> None:
+    """The client's run, the worker's and the endpoint's are three: only the last is new then."""
+    runs.log("client", {SUBMIT: [submitted("0", "t0")]}, run="client")
+    runs.log("worker", {FUNCX_WORKER: ["t0"]}, run="worker")
+    runs.link()
+    assert runs.subspans() == {(f"{SUBMIT} 0", f"{FUNCX_WORKER} t0")}
+    runs.log("endpoint", {ENDPOINT: ["t0"]}, run="endpoint")
+    # Nothing new is below the worker's spans.
+    assert runs.link() == {"client", "endpoint"}
+    assert runs.subspans() == chain(f"{SUBMIT} 0", f"{ENDPOINT} t0", f"{FUNCX_WORKER} t0")
+    assert runs.joins("client") == {("client", "subspan", SUBMIT, ENDPOINT): (1, 0)}
+
+
+def test_several_clients_and_endpoints(runs: SmallRuns) -> None:
+    for n in (1, 2):
+        tasks = [submitted(f"{i}", f"t{n}{i}") for i in range(3)]
+        runs.log("client", {SUBMIT: tasks}, run=f"client{n}")
+        runs.log("endpoint", {ENDPOINT: [f"t{client}{n}" for client in (1, 2)]}, run=f"endpoint{n}")
+    runs.log("worker", {FUNCX_WORKER: [f"t{client}{i}" for client in (1, 2) for i in range(3)]}, run="worker")
+    runs.link()
+    expected: set[tuple[str, str]] = set()
+    for client in (1, 2):
+        # Of the first task of either client, no endpoint's log tells.
+        expected |= chain(f"{SUBMIT} 0", f"{FUNCX_WORKER} t{client}0")
+        for n in (1, 2):
+            expected |= chain(f"{SUBMIT} {n}", f"{ENDPOINT} t{client}{n}", f"{FUNCX_WORKER} t{client}{n}")
+    assert runs.subspans() == expected
+    for n in (1, 2):
+        assert runs.joins(f"client{n}") == {("client", "subspan", SUBMIT, ENDPOINT): (2, 1)}
+        assert runs.joins(f"endpoint{n}") == {
+            ("endpoint", "subspan", ENDPOINT, FUNCX_WORKER): (2, 0),
+            ("endpoint", "subspan", ENDPOINT, SUBMIT): (2, 0),
+        }
+
+
+@pytest.mark.parametrize("manager_is_logged", [True, False])
+@pytest.mark.parametrize("kind", ["workqueue", "taskvine"])
+def test_an_executor_task_holds_its_managers_task(runs: SmallRuns, kind: str, manager_is_logged: bool) -> None:
+    executor_task, task = f"parsl.executors.{kind}.executor_task", f"{kind}.task"
+    tasks = [of(f"WQ/{n}", (1.0, "created"), manager_task=number) for n, number in enumerate((5, 8, 9))]
+    runs.log("parsl", {executor_task: tasks})
+    manager = {f"{kind}.manager": [of("m", (1.0, "START"), executor="WQ")]} if manager_is_logged else {}
+    runs.log("transactions", {**manager, task: [of(key, (2.0, "WAITING")) for key in ("m/5", "m/6")]})
+    runs.link()
+    assert runs.subspans() == ({(f"{executor_task} WQ/0", f"{task} m/5")} if manager_is_logged else set())
+    made = int(manager_is_logged)
+    assert runs.joins() == {
+        ("parsl", "subspan", executor_task, task): (made, 3 - made),
+        ("transactions", "subspan", task, executor_task): (made, 2 - made),
+    }
+
+
 def test_a_span_counts_for_the_log_of_its_first_event_or_sample(runs: SmallRuns) -> None:
     left, right = "parsl.monitoring.task", TASK
     runs.log("late", {left: [of("0", (5.0, "x")), of("1", (5.0, "x"))]})
     runs.log("early", {left: [of("0", (2.0, "x"))], right: ["0"]})
     # What no event or sample tells of is nowhere to be counted.
     runs.log("early", {left: [of("silent")]})
-    for name, time in (("second", 9.0), ("first", 3.0)):
-        runs.sample(name, left, "sampled", time)
+    for name, time, metric in (("third", 9.0, "a"), ("second", 5.0, "z"), ("first", 3.0, "z")):
+        runs.sample(name, left, "sampled", time, metric)
+    runs.sample("others", left, "another", 1.0, "a")
     runs.link()
     assert runs.joins() == {
         ("early", "facet", left, right): (1, 0),
         ("late", "facet", left, right): (0, 1),
         ("first", "facet", left, right): (0, 1),
+        ("others", "facet", left, right): (0, 1),
         ("early", "facet", right, left): (1, 0),
     }
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from importers.pattern import EVERY_LINE, LEADING, Applier, Hit, Pattern, longest_literal, searchable
+from importers.pattern import EVERY_LINE, LEADING, Applier, Hit, Pattern, by_literal, longest_literal, searchable
 from importers.rows import Batch
 
 EMPTY = "a field that the span's key needs is empty"
@@ -74,6 +74,12 @@ def test_four_plain_bytes_are_enough_to_search_for_and_three_are_not() -> None:
     assert searchable(Pattern(rb"\d+ abc \d+", literal=b"x").compiled) == b" abc "
     assert searchable(Pattern(rb"\d+abcd\d+", literal=b"x").compiled) == b"abcd"
     assert searchable(Pattern(rb"\d+abc\d+", literal=b"x").compiled) == EVERY_LINE
+
+
+def test_patterns_that_share_a_literal_share_its_search() -> None:
+    began, failed, ended = (Pattern(rb"Task (\d+) " + word) for word in (rb"began (\d+)", rb"failed", rb"began (\w+)"))
+    assert by_literal([began, failed, ended]) == [[began, ended], [failed]]
+    assert by_literal([]) == []
 
 
 PAIR = ("x.step", "task", "step")

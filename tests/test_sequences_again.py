@@ -229,8 +229,9 @@ def test_a_forgotten_run_leaves_what_there_was_without_it(
         fill(database, run, 100.0, counts[run])
         needing = of("1", (500.0, "seen"), depends=[0])
         database.log("more", {TASK: [needing], OTHER: [task(0, 1.0, "x")]}, run=run)
+    runs.log("more", {"only.there": ["0"]}, run=gone)
     for database in (runs, lone):
-        database.count(*ROOTS, OTHER)
+        database.count(*ROOTS, OTHER, "only.there")
     assert differences(kept(runs), kept(lone)).keys() == set(KEPT)
     runs.forget(gone)
     assert differences(kept(runs), kept(lone)) == {}
