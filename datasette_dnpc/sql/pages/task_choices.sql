@@ -1,6 +1,7 @@
 /*
 @title Apps and executors to choose from
 @description Apps or categories, and executors, of tasks: those of most tasks first, at most 200 of each.
+    Categories are those of a random sample, always the same, where there are more than 100 000 tasks.
 @param run key or name of a run; empty: all
 @column kind app or executor
 @column name what to ask for
@@ -9,18 +10,22 @@
 with wanted as materialized (
     select id from runs where :run in ('', key, name)
 ),
-tasks as materialized (
-    select task_times.app, task_times.executor, count(*) as tasks
-    from task_times
-    where task_times.run in (select id from wanted)
-    group by task_times.app, task_times.executor
+scope as (
+    select value as type, 100000 as most from json_each('["workqueue.task", "taskvine.task"]')
+),
+-- Runs that Parsl's logs tell of nothing.
+asked_runs as materialized (
+    select id as run from wanted where not exists (select 1 from task_totals where task_totals.run = wanted.id)
+),
+-- part candidates
+,
+tasks(app, executor, tasks) as materialized (
+    select app, executor, tasks from task_totals where run in (select id from wanted)
     union all
-    select json_extract(spans.attributes, '$.category') as app, null, count(*)
-    from wanted
-    cross join span_types on span_types.name in ('workqueue.task', 'taskvine.task')
-    cross join spans on spans.run = wanted.id and spans.type = span_types.id
-    where not exists (select 1 from task_times where task_times.run = wanted.id)
-    group by app
+    select json_extract(spans.attributes, '$.category'), null, sum(candidates.stands_for)
+    from candidates
+    cross join spans on spans.id = candidates.id
+    group by 1
 )
 select *
 from (
