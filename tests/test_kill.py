@@ -258,7 +258,7 @@ def leftover(database: Path, pid: int, content: bytes = b"") -> Path:
 
 
 @pytest.mark.parametrize("content", [b"", b"half a database" * 100])
-@pytest.mark.parametrize("pid", [os.getpid(), 2**22 + 1, 10**30])
+@pytest.mark.parametrize("pid", [os.getpid(), 2**22 + 1, 10**30], ids=["this", "none", "no pid"])
 def test_leftovers_of_processes_that_are_gone(database: Path, pid: int, content: bytes) -> None:
     """In a container, the next import has the number that the killed one had."""
     leftover(database, pid, content)
