@@ -362,7 +362,7 @@ CREATE INDEX facets_right ON facets(right);
 CREATE INDEX sequences_variant ON sequences(variant);
 CREATE INDEX descendants_span ON descendants(span);
 /* The few notes there are. */
-CREATE INDEX spans_note ON spans(note) WHERE note IS NOT NULL;
+CREATE INDEX spans_note ON span_rows(note) WHERE note IS NOT NULL;
 CREATE INDEX subspans_note ON subspans(note) WHERE note IS NOT NULL;
 CREATE INDEX facets_note ON facets(note) WHERE note IS NOT NULL;
 /* Of CloudWatch rows, which are kept whole as JSON. */
