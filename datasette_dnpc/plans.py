@@ -14,7 +14,9 @@ from typing import Any
 from datasette_dnpc import sql_files
 from datasette_dnpc.sql_functions import register
 
-LARGE = frozenset({"descendants", "drawn", "events", "facets", "samples", "sequences", "span_rows", "stays", "subspans"})
+LARGE = frozenset(
+    {"descendants", "drawn", "events", "facets", "samples", "sequences", "span_rows", "stays", "subspans"}
+)
 """Tables that grow with the events of a database: to read one as a whole takes the longer the more is imported."""
 
 
