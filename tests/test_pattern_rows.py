@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
@@ -74,6 +75,20 @@ def test_four_plain_bytes_are_enough_to_search_for_and_three_are_not() -> None:
     assert searchable(Pattern(rb"\d+ abc \d+", literal=b"x").compiled) == b" abc "
     assert searchable(Pattern(rb"\d+abcd\d+", literal=b"x").compiled) == b"abcd"
     assert searchable(Pattern(rb"\d+abc\d+", literal=b"x").compiled) == EVERY_LINE
+
+
+def test_how_often_is_no_text() -> None:
+    assert longest_literal(rb"abcde{1000,2000}fg") == b"abcd"
+
+
+def test_patterns_are_told_apart_and_stay_as_they_are() -> None:
+    """Importers share them, and some are the keys of a dictionary."""
+    one, other = Pattern(rb"Task (\d+) began"), Pattern(rb"Task (\d+) began")
+    assert len({one, other, one}) == 2
+    with pytest.raises(FrozenInstanceError):
+        one.event = "another"  # type: ignore[misc]
+    with pytest.raises(TypeError, match="starts_with_literal"):
+        Pattern(rb"Task (\d+) began", starts_with_literal=True)  # type: ignore[call-arg]
 
 
 def test_patterns_that_share_a_literal_share_its_search() -> None:
