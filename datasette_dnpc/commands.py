@@ -30,7 +30,8 @@ ALIASES = {"span-types": "span_type_summary", "sequences": "event_sequences"}
 
 def names() -> dict[str, list[str]]:
     """Return heading to the names of the commands below it, as ``dnpc --help`` lists them."""
-    return {"Answers": [command_name(name) for name in queries()], "Pictures": sorted(_OTHERS)}
+    others = {"Pictures": ["graph", "plot"], "Speed": ["plan"]}
+    return {"Answers": [command_name(name) for name in queries()], **others}
 
 
 def command(name: str) -> click.Command | None:
@@ -236,7 +237,8 @@ def _write_file(file: Path, content: bytes) -> None:
 def _graph(database: Path, format: str | None, file: Path | None, run: str) -> None:
     format = format or _GRAPH_ENDINGS.get(file.suffix.lower() if file else "", "text")
     types, relations = (
-        _ask(database, queries()[name], {"run": run}) for name in ("span_type_summary", "span_type_relations")
+        _ask(database, queries()[name], {"run": run, **more})
+        for name, more in (("span_type_summary", {}), ("span_type_relations", {"sample": "all"}))
     )
     if format in EXTENSIONS:
         if file is None:
@@ -254,6 +256,21 @@ def _graph(database: Path, format: str | None, file: Path | None, run: str) -> N
         _write(text)
     else:
         _write_file(file, text.encode("utf-8", "replace"))
+
+
+def _plan(database: Path, sql: str, where: str) -> None:
+    from datasette_dnpc.plans import plan, scans
+
+    asked = file_name(sql) if file_name(sql) in queries() else sql
+    if where:
+        asked = f"SELECT * FROM {asked} WHERE {where}"
+    with _opened(database) as conn:
+        try:
+            _write("".join(f"{line}\n" for line in plan(conn, asked)))
+            read = sorted(scans(conn, asked))
+        except sqlite3.Error as error:
+            raise click.ClickException(printable(f"SQLite can not plan this: {error}")) from None
+    click.echo(f"Reads as a whole: {', '.join(read)}." if read else "Reads no large table as a whole.")
 
 
 _GRAPH_ENDINGS = {".dot": "dot", ".gv": "dot", ".mmd": "mermaid", ".png": "png", ".svg": "svg"}
@@ -286,6 +303,18 @@ _OTHERS: dict[str, click.Command] = {
                 metavar="FILE",
                 help="File to write; default: standard output.",
             ),
+        ],
+    ),
+    "plan": click.Command(
+        "plan",
+        help="What SQLite does for a query, a view or a SELECT, step by step, without doing it; and which of the "
+        "tables that grow with the events it reads as a whole: dnpc plan root_event --where 'root = 17'",
+        short_help="What SQLite does for a query, a view or a SELECT",
+        callback=_plan,
+        params=[
+            click.Argument(["sql"], metavar="NAME|SELECT"),
+            click.Option(["--where"], default="", metavar="CONDITION", help="Of the rows of a view; default: all."),
+            _database_option(),
         ],
     ),
 }

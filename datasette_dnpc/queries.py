@@ -59,6 +59,11 @@ class Table:
         """Tell whether all these columns are there."""
         return set(names) <= set(self.columns)
 
+    @property
+    def one_in(self) -> int:
+        """1, or where rows are of a sample of what there is, 16 for one of 1 in 16: the column of that name tells."""
+        return max((value for value in self.column("one_in") if value), default=1) if self.has("one_in") else 1
+
     def dicts(self) -> list[dict[str, Any]]:
         """Return the rows by column name."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]

@@ -150,6 +150,7 @@ def draw(kind: str, data: Table, title: str, extension: str, truncated: bool = F
         figure = Figure(figsize=_size(kind, data, **options), layout="constrained")
         plot(data, ax=figure.add_subplot(), **options)
         text = printable(title, _LONGEST_TITLE) + (" (first rows only)" if truncated else "")
+        text += f" (a sample: 1 in {data.one_in})" if data.one_in > 1 else ""
         # The figure's title, not that of the axes: it has the room above long names, too.
         figure.suptitle(text, x=0.01, ha="left", fontsize="large", parse_math=False)
         file = io.BytesIO()

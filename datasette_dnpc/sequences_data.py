@@ -71,6 +71,7 @@ class Choice:
             "run": self.run["key"] if self.run else "",
             "app": self.app,
             "executor": self.executor,
+            "sample": "",
         }
 
     @property

@@ -305,6 +305,10 @@ CREATE INDEX subspans_subspan ON subspans(subspan);
 CREATE INDEX facets_right ON facets(right);
 CREATE INDEX sequences_variant ON sequences(variant);
 CREATE INDEX descendants_span ON descendants(span);
+/* The few notes there are. */
+CREATE INDEX spans_note ON spans(note) WHERE note IS NOT NULL;
+CREATE INDEX subspans_note ON subspans(note) WHERE note IS NOT NULL;
+CREATE INDEX facets_note ON facets(note) WHERE note IS NOT NULL;
 /* Of CloudWatch rows, which are kept whole as JSON. */
 CREATE INDEX records_task ON records(json_extract(record, '$."@message".log.task_id'));
 CREATE INDEX records_event ON records(

@@ -61,8 +61,8 @@ CREATE TABLE worker_totals (
     last_task REAL NOT NULL        -- when the last of its tasks was over
 );
 
-/* Spans drawn by lot, 1 in 8. A span is in the samples of 1 in 8, of 1 in 16 and so on up to 1 in one_in. Which they are
-   depends on nothing but their keys, so they are the same in every database. */
+/* Spans drawn by lot, 1 in 8. A span is in the samples of 1 in 8, of 1 in 16 and so on up to 1 in one_in. Which they
+   are depends on nothing but their keys, so they are the same in every database. */
 CREATE TABLE drawn (
     type INTEGER NOT NULL REFERENCES span_types(id),
     run INTEGER NOT NULL,          -- 0: of no run
@@ -75,6 +75,7 @@ CREATE TABLE drawn (
 INDEXES = """
 CREATE INDEX span_totals_type ON span_totals(type);
 CREATE INDEX variant_totals_run ON variant_totals(run);
+CREATE INDEX task_times_run ON task_times(run);
 """
 
 _LAYERS = ("in_submit", "in_retry", "in_queue", "in_transfer", "in_dispatch", "in_run", "in_return")

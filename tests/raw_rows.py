@@ -17,6 +17,7 @@ from datasette.app import Datasette
 
 from datasette_dnpc import queries
 from datasette_dnpc.sql_files import create_views
+from importers import totals
 from importers.cli import main
 from importers.schema import create_indexes, create_tables
 from tests.imports import import_logs
@@ -126,6 +127,7 @@ def made_of(database: Path, spans: Iterable[tuple[str, list[tuple[float, str]]]]
                 )
         create_indexes(conn)
         create_views(conn)
+        totals.update(conn, [1])
     return database
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from datasette_dnpc.sql_files import create_views, queries
 from datasette_dnpc.sql_functions import register
-from importers import sequences, worker_stays
+from importers import sequences, totals, worker_stays
 from importers.keys import surrogate_key
 from importers.schema import create_indexes, create_tables
 from tests.imports import import_logs
@@ -295,6 +295,7 @@ def test_what_ran_when_a_worker_was_lost_ends_with_it(made: sqlite3.Connection) 
     add(made, "workqueue.task", "3", [(22, "RUNNING"), (24, "WAITING_RETRIEVAL")], worker)
     add(made, "workqueue.task", "4", [(30, "RUNNING")], worker)  # the last that is known
     worker_stays.update(made, [1])
+    totals.update(made, [1])
     rows = made.execute("SELECT duration, busy, idle, task_seconds, tasks FROM worker_lifetime").fetchall()
     assert rows == [(30, 22, 8, 23, 4)]
     assert made.execute("SELECT began, ended FROM worker_gap ORDER BY began").fetchall() == [(20, 21), (24, 30)]
@@ -305,6 +306,7 @@ def test_long_task_keeps_a_worker_busy_while_short_ones_come_and_go(made: sqlite
     for key, (began, ended) in enumerate([(1, 10), (2, 3), (5, 6), (12, 14)]):
         add(made, "taskvine.task", str(key), [(began, "RUNNING"), (ended, "WAITING_RETRIEVAL")], worker)
     worker_stays.update(made, [1])
+    totals.update(made, [1])
     rows = made.execute("SELECT duration, busy, idle, task_seconds FROM worker_lifetime").fetchall()
     assert rows == [(20, 11, 9, 13)]
     assert made.execute("SELECT began, ended FROM worker_gap").fetchall() == [(10, 12)]
@@ -313,6 +315,7 @@ def test_long_task_keeps_a_worker_busy_while_short_ones_come_and_go(made: sqlite
 def derive(conn: sqlite3.Connection) -> None:
     """Make what an import keeps of the tasks of Parsl."""
     sequences.update(conn, [1], ["parsl.rundir.task", "parsl.monitoring.task"])
+    totals.update(conn, [1])
 
 
 def test_task_is_one_row_and_lasts_as_long_as_either_account_tells(made: sqlite3.Connection) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from datasette_dnpc import queries
 from datasette_dnpc.sql_files import create_views
+from importers import totals
 from importers.schema import create_indexes, create_tables
 from tests.imports import copied, dnpc, query
 from tests.managers import LOGS, TASKVINE, VINE_LOGS, WORK_QUEUE, told
@@ -258,6 +259,7 @@ def test_processes_of_several_nodes_by_hand(tmp_path: Path) -> None:
             )
         create_indexes(conn)
         create_views(conn)
+        totals.update(conn, [1])
         conn.commit()
     rows = queries.rows(path, "node_resources", pieces=2)
     amounts = [(row["node"], row["resource"], row["time"], row["amount"]) for row in rows]

@@ -663,7 +663,7 @@ def test_steps_and_examples_of_a_sample(sample_db: Path, chosen: tuple[str, str]
     assert {(row["roots"], row["of_roots"]) for row in steps} == {(3, len(members))}
     times = np.array([[time for time, _ in sorted(roots[root])] for root in few])
     assert [row["mean"] for row in steps][1:] == pytest.approx(np.diff(times, axis=1).mean(axis=0).tolist(), abs=1e-9)
-    examples = with_limit("sequence_examples", "-1, 10000", "-1, 3", run=chosen[1], position="3")(sample_db)
+    examples = with_limit("sequence_examples", "900, 10000", "900, 3", run=chosen[1], position="3")(sample_db)
     assert {row["uuid"] for row in examples} == set(few)
     assert {row["of_rows"] for row in examples} == {3}
 

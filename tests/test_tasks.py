@@ -23,7 +23,7 @@ from matplotlib.patches import Rectangle
 
 from datasette_dnpc import plots, queries
 from datasette_dnpc.sql_files import create_views
-from importers import sequences
+from importers import sequences, totals
 from importers.cli import main
 from importers.keys import surrogate_key
 from importers.schema import create_indexes, create_tables
@@ -431,6 +431,7 @@ def build(conn: sqlite3.Connection, tasks: list[Made], run: int = 1, *, log: boo
     conn.executemany("INSERT INTO subspans VALUES (?, ?, ?, NULL)", nested)
     conn.executemany("INSERT INTO facets VALUES (?, ?, NULL)", facets)
     sequences.update(conn, [run], ["parsl.rundir.task", "parsl.monitoring.task"])
+    totals.update(conn, [run])
 
 
 def longest(tasks: list[Made]) -> list[float]:
@@ -532,6 +533,7 @@ def test_tries_on_several_executors() -> None:
             "INSERT INTO subspans VALUES (?, ?, ?, NULL)", [(3, 5, "1"), (3, 6, "2"), (4, 7, ""), (5, 8, "")]
         )
         sequences.update(conn, [1], [])
+        totals.update(conn, [1])
         assert conn.execute("SELECT tries, executor FROM task_account").fetchall() == [(3, "y")]
         found = dict(conn.execute("SELECT span, executor FROM span_app").fetchall())
         assert found == {1: "y", 3: "y", 2: "x", 4: "x", 5: "y", 6: "y", 7: "x", 8: "y"}

@@ -23,6 +23,7 @@ from datasette_dnpc import plots, queries
 from datasette_dnpc.plots.spans import MOST_IN_TREE, MOST_LINES, MOST_NAMED
 from datasette_dnpc.render import shape
 from datasette_dnpc.sql_files import create_views
+from importers import totals
 from importers.keys import surrogate_key
 from importers.schema import create_indexes, create_tables
 from tests import synthetic
@@ -70,6 +71,7 @@ def graph(path: Path, spans: int, subspans: Edges, facets: Edges) -> Path:
         conn.executemany("INSERT INTO facets (left, right) VALUES (?, ?)", sorted(facets))
         create_indexes(conn)
         create_views(conn)
+        totals.update(conn, [1])
         conn.commit()
     return path
 

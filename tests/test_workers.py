@@ -22,7 +22,7 @@ from matplotlib.collections import PolyCollection
 
 from datasette_dnpc import plots, queries
 from datasette_dnpc.sql_files import create_views
-from importers import worker_stays
+from importers import totals, worker_stays
 from importers.schema import create_indexes, create_tables
 from importers.worker_stays import Placed, Stay, place
 from tests.imports import dnpc, import_logs
@@ -69,6 +69,7 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 events = [(began - 5, "WAITING"), (began, "RUNNING"), (ended, "WAITING_RETRIEVAL")]
                 add(conn, "workqueue.task", f"m/{number}.{task}", events, worker, category=lot.choice("ab"), cores=1)
         worker_stays.update(conn, [1])
+        totals.update(conn, [1])
         conn.commit()
     return path
 
@@ -245,6 +246,7 @@ def test_slots_by_cores_that_no_machine_has_are_those_in_use(tmp_path: Path, cor
             events = [(1.0, "RUNNING"), (2.0, "WAITING_RETRIEVAL")]
             add(conn, "workqueue.task", f"m/{number}.1", events, worker, cores=of_task)
         worker_stays.update(conn, [1])
+        totals.update(conn, [1])
         conn.commit()
     assert select(path, "SELECT slots FROM worker_place ORDER BY worker_key") == [{"slots": 1}, {"slots": 2}]
 
@@ -256,6 +258,7 @@ def test_dropped_run_leaves_no_stays(databases: dict[str, Path], tmp_path: Path)
         [run] = conn.execute("SELECT DISTINCT run FROM worker_place").fetchone()
         before = sorted(conn.execute("SELECT * FROM stays").fetchall())
         worker_stays.update(conn, [run])
+        totals.update(conn, [run])
         assert sorted(conn.execute("SELECT * FROM stays").fetchall()) == before != []
         worker_stays.forget(conn, run)
         assert conn.execute("SELECT count(*) FROM stays").fetchone() == (0,)
@@ -441,6 +444,7 @@ def test_block_lives_as_long_as_anything_in_it(tmp_path: Path) -> None:
         worker = add(conn, "workqueue.worker", "m/w", [(7.0, "CONNECTION"), (9.0, "DISCONNECTION")], block, cores=2)
         add(conn, "workqueue.task", "m/1", [(8.0, "RUNNING"), (12.0, "WAITING_RETRIEVAL")], worker)
         worker_stays.update(conn, [1])
+        totals.update(conn, [1])
         conn.commit()
     rows = {row["block"]: row for row in queries.rows(path, "blocks")}
     figures = ("queue_wait", "duration", "slots", "tasks", "busy_slot_seconds", "idle_slot_seconds", "utilisation")
@@ -567,6 +571,7 @@ def test_lanes_are_in_order_of_their_numbers(databases: dict[str, Path], tmp_pat
             events = [(2.0, "worker_received_task"), (3.0, "worker_all_finished_task")]
             add(conn, "parsl.executor.htex.worker.task", f"x/{number}", events, worker)
         worker_stays.update(conn, [1])
+        totals.update(conn, [1])
         conn.commit()
     rows = queries.rows(path, "worker_gantt")
     assert [row["lane"] for row in rows] == [f"x/0 m/{number}" for number in range(12)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -79,6 +79,8 @@ class Visit:
     """What went wrong, in a sentence: the page says so, and has status 503."""
     run_key: str = ""
     """Key of the run that a page is about: links to other pages ask for it, else for that of the address."""
+    samples: dict[str, int] = field(default_factory=dict)
+    """Title of each query that looked at a sample to one in how many that is: the page says so."""
     _may_query: bool = False
 
     @property
@@ -128,6 +130,7 @@ class Visit:
         query = queries()[name]
         found = await self._rows(query.sql, {**dict.fromkeys(query.params, ""), **params})
         self.note_query(name, **params)
+        self.note_sample(query, found)
         return found
 
     async def read(self, name: str, /, **params: object) -> list[Row]:
@@ -146,6 +149,12 @@ class Visit:
         data = {format.upper(): self.query_url(name, format, **params) for format in ("json", "csv")}
         title, sql = queries()[name].title, queries()[name].sql
         self.sources.append(Source(title, sql, self.query_url(name, **params), data, {}))
+
+    def note_sample(self, query: SqlFile, rows: Sequence[Row]) -> None:
+        """Note that the rows of a canned query are of a sample, where they are."""
+        one_in = max((row.get("one_in") or 1 for row in rows), default=1)
+        if one_in > 1:
+            self.samples[query.title] = max(one_in, self.samples.get(query.title, 1))
 
     def note_sql(self, file: SqlFile, params: Mapping[str, object]) -> None:
         """Note other SQL for the page."""

@@ -8,28 +8,27 @@
 @param executor label of an executor; empty: all
 @param roots most roots to look at
 @param events most events to return
-@needs span_app
 @column root id of the root span
 @column time seconds since 1970 UTC
 @column state span_type/event_type
 */
-with recursive below(root, span) as (
+with recursive
+scope as (
+    select name as type, 100000 as most from span_types where id = :root_type
+),
+asked_runs as materialized (
+    select distinct run from span_totals where nullif(:run, '') is null or run = :run
+),
+-- part picked_of_runs
+,
+below(root, span) as (
     select id, id
     from (
-        select id from spans
-        where type = :root_type
-            and (:run is null or run = :run)
-            and (
-                coalesce(:app, '') = '' and coalesce(:executor, '') = ''
-                or id in (
-                    select span
-                    from span_app
-                    where (coalesce(:app, '') = '' or app = :app)
-                        and (coalesce(:executor, '') = '' or executor = :executor)
-                )
-            )
-        order by uuid
-        limit :roots
+        select spans.id
+        from picked
+        cross join spans on spans.id = picked.id
+        order by spans.uuid
+        limit cast(:roots as integer)
     )
     union
     select below.root, subspans.subspan from below join subspans on subspans.superspan = below.span
@@ -40,9 +39,9 @@ with recursive below(root, span) as (
 )
 select below.root, events.time, span_types.name || '/' || event_types.name as state
 from below
-join spans on spans.id = below.span
-join span_types on span_types.id = spans.type
-join events on events.span = below.span
+cross join spans on spans.id = below.span
+cross join span_types on span_types.id = spans.type
+cross join events on events.span = below.span
 join event_types on event_types.id = events.type
 order by below.root, events.time, state
-limit :events
+limit cast(:events as integer)

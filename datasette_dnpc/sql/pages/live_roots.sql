@@ -5,19 +5,26 @@
 @param run id of a run, NULL for all
 @param app name of an app; empty: all
 @param executor label of an executor; empty: all
-@needs span_app
-@column spans number of roots
+@column spans number of roots; of an app or executor an estimate where there are more than 100 000
 */
-select count(*) as spans
-from spans
-where type = :root_type
-    and (:run is null or run = :run)
-    and (
-        coalesce(:app, '') = '' and coalesce(:executor, '') = ''
-        or id in (
-            select span
-            from span_app
-            where (coalesce(:app, '') = '' or app = :app)
-                and (coalesce(:executor, '') = '' or executor = :executor)
-        )
-    )
+with
+scope as (
+    select name as type, 100000 as most
+    from span_types
+    where coalesce(:app, '') || coalesce(:executor, '') <> '' and id = :root_type
+),
+asked_runs as materialized (
+    select distinct run from span_totals where nullif(:run, '') is null or run = :run
+),
+-- part picked_of_runs
+,
+counted(spans) as (
+    select sum(stands_for) from picked
+    union all
+    select sum(spans)
+    from span_totals
+    where coalesce(:app, '') || coalesce(:executor, '') = ''
+        and type = :root_type
+        and (nullif(:run, '') is null or run = :run)
+)
+select coalesce(sum(spans), 0) as spans from counted

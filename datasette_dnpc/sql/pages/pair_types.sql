@@ -8,5 +8,5 @@
 select span_types.name, kept_root_type.id is not null as kept
 from span_types
 left join kept_root_type on kept_root_type.id = span_types.id
-where exists (select 1 from spans where spans.type = span_types.id)
+where exists (select 1 from span_totals where span_totals.type = span_types.id)
 order by kept_root_type.rank is null, kept_root_type.rank, span_types.name

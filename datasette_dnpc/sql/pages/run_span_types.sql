@@ -6,12 +6,10 @@
 @column name span type
 @column spans spans of the run that have an event
 */
-with counted as (
-    select type, count(*) as spans, avg(ended > began) >= 0.5 as have_durations
-    from spans
-    -- Through the index on runs it would be slower.
-    where +run = (select id from runs where key = :run) and began is not null
-    group by type
+with counted as materialized (
+    select type, with_events as spans, 2 * lasting >= with_events as have_durations
+    from span_totals
+    where run = (select id from runs where key = :run) and with_events > 0
 )
 select span_types.name, counted.spans
 from counted

@@ -23,7 +23,7 @@ select
     spans.key,
     spans.began,
     spans.ended,
-    (select min(began) from spans as of_run where of_run.run = spans.run) as run_began,
+    (select min(began) from span_totals where span_totals.run = spans.run) as run_began,
     spans.attributes,
     spans.note
 from spans

@@ -4,7 +4,7 @@ lot as materialized (
     select
         type,
         iif(
-            spans <= most or :sample = 'all',
+            spans <= most,
             1,
             (
                 select coalesce(min(8 << value), 8 << 14)

@@ -30,7 +30,7 @@
 @chart mark=bar x_column=uses x_type=quantitative y_column=label y_type=ordinal
 */
 with scope as (
-    select value as type, 300000 as most
+    select value as type, iif(:sample = 'all', 9e9, 300000) as most
     from json_each('["workqueue.transfer", "taskvine.transfer", "taskvine.cache_update"]')
 ),
 -- part asked_runs

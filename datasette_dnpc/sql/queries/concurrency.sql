@@ -44,7 +44,7 @@ wanted as materialized (
     limit 1
 ),
 scope as (
-    select span_type as type, 200000 as most from wanted
+    select span_type as type, iif(:sample = 'all', 9e9, 200000) as most from wanted
 ),
 -- part picked_of_runs asked_runs=wanted
 ,

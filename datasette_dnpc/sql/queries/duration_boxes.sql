@@ -67,7 +67,10 @@ asked as materialized (
         iif(:by in ('app', 'executor', 'host', 'worker', 'block', 'run'), :by, 'ending') as by
 ),
 scope as (
-    select span_type as type, iif(by in ('host', 'worker', 'block'), 50000, 200000) as most from asked
+    select
+        span_type as type,
+        iif(:sample = 'all', 9e9, iif(by in ('host', 'worker', 'block'), 50000, 200000)) as most
+    from asked
 ),
 -- part picked
 ,
@@ -115,7 +118,7 @@ placed as materialized (
     join span_types on span_types.id = spans.type
     group by workers.id
 ),
-found as (
+found as materialized (
     select
         worked.span,
         iif(min(placed.key) < max(placed.key), 'several', min(placed.key)) as worker,
@@ -137,12 +140,13 @@ measured as (
                     (select executor from owners where owners.span = chosen.id)
                 )
                 when 'run' then (select coalesce(name, key) from runs where runs.id = chosen.run)
-                when 'worker' then found.worker
+                when 'worker' then (select worker from found where found.span = chosen.id)
                 when 'block' then coalesce(
-                    found.block,
+                    (select block from found where found.span = chosen.id),
                     json_extract(chosen.attributes, '$.executor') || '/' || json_extract(chosen.attributes, '$.block')
                 )
-                when 'host' then coalesce(found.host, json_extract(chosen.attributes, '$.host'))
+                when 'host' then coalesce(
+                    (select host from found where found.span = chosen.id), json_extract(chosen.attributes, '$.host'))
                 else (
                     select event_types.name
                     from events
@@ -155,7 +159,6 @@ measured as (
             'not known'
         ) as name
     from chosen
-    left join found on found.span = chosen.id
 ),
 grouped as (
     select

@@ -32,7 +32,7 @@ with recursive
 -- part shown_span_type
 ,
 scope as (
-    select type, 300000 as most from shown_span_type
+    select type, iif(:sample = 'all', 9e9, 300000) as most from shown_span_type
 ),
 -- part picked
 ,

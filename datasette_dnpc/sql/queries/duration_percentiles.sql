@@ -30,7 +30,7 @@ scope as (
         name as type,
         -- Where there are many spans in all, fewer of each type.
         (
-            select iif(sum(spans) > 500000, 30000, 300000)
+            select iif(:sample = 'all', 9e9, iif(sum(spans) > 500000, 30000, 300000))
             from span_totals
             where (coalesce(:span_type, '') = '' or type = span_types.id)
                 and (coalesce(:run, '') = '' or run in (select id from runs where :run in (key, name)))

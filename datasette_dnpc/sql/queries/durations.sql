@@ -31,7 +31,7 @@ with
 -- part shown_span_type
 ,
 scope as (
-    select type, 300000 as most from shown_span_type
+    select type, iif(:sample = 'all', 9e9, 300000) as most from shown_span_type
 ),
 -- part picked
 ,

@@ -50,7 +50,7 @@ scope as (
     from typed
     cross join (
         -- Of many in all, some of each type.
-        select iif(sum(span_totals.spans) <= 400000, 400000, 20000) as most
+        select iif(:sample = 'all', 9e9, iif(sum(span_totals.spans) <= 400000, 400000, 20000)) as most
         from wanted
         cross join span_totals on span_totals.run is wanted.run and span_totals.type in (select id from typed)
     ) as counted

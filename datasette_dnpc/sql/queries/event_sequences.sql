@@ -32,7 +32,7 @@ wanted as (
 ),
 -- Of an app or executor they are counted now, else how many there are is kept.
 scope as (
-    select type, 100000 as most
+    select type, iif(:sample = 'all', 9e9, 100000) as most
     from shown_root_type
     where coalesce(:app, '') || coalesce(:executor, '') <> ''
 ),

@@ -11,7 +11,7 @@
 @param executor label of an executor; empty: all
 @param sample all: look at all roots of the run, app or executor; empty: at a random sample, always the same, where
     there are more than 100 000
-@needs kept_root_type root_event span_app
+@needs kept_root_type root_event
 @column root_type span type of the roots
 @column variant id of the variant in this database
 @column position 0 for the first event, whose step is 0 seconds
@@ -39,7 +39,7 @@ asked as materialized (
 ,
 -- Where only some roots are asked for, these; else only how many there are is known.
 scope as (
-    select fitting.root_type as type, 100000 as most
+    select fitting.root_type as type, iif(:sample = 'all', 9e9, 100000) as most
     from asked
     join fitting on asked.filtered
     limit 1

@@ -33,7 +33,7 @@ with
 -- part shown_span_type
 ,
 scope as (
-    select type, 300000 as most from shown_span_type
+    select type, iif(:sample = 'all', 9e9, 300000) as most from shown_span_type
 ),
 -- part picked
 ,
@@ -51,7 +51,9 @@ candidate_spans as materialized (
     select spans.id, spans.uuid, picked.stands_for
     from picked
     cross join spans on spans.id = picked.id
-    where spans.began is not null
+    -- For a condition on spans alone SQLite may read all of them first, to make a filter of their ids.
+    where picked.stands_for = 0
+        or spans.began is not null
         and (
             coalesce(:from_seconds, '') = ''
             or spans.ended >= (select time from zeros where run is spans.run) + cast(:from_seconds as real)

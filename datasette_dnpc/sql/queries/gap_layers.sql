@@ -48,7 +48,7 @@ executors as materialized (
     group by run, label
 ),
 looked_at as materialized (
-    select iif(:sample = 'all' or total(tasks) <= 150000, 1, (sum(tasks) + 49999) / 50000) as one_in
+    select iif(:sample = 'all' or total(tasks) <= 150000, 1, (sum(tasks) + 24999) / 25000) as one_in
     from chosen
 ),
 -- part gaps places=chosen
@@ -67,23 +67,23 @@ estimated as materialized (
         sum(gap.stands_for * gap.slots * gap.in_dispatch) as in_dispatch,
         sum(gap.stands_for * gap.slots * gap.in_run) as in_run,
         sum(gap.stands_for * gap.slots * gap.in_return) as in_return,
-        sum(gap.stands_for * gap.slots * gap.no_task) as no_task,
-        sum(gap.stands_for * gap.slots * gap.duration) as seconds,
-        max(gap.stands_for) as one_in
+        sum(gap.slots * gap.no_task) as no_task,
+        sum(gap.stands_for * gap.slots * (gap.duration - gap.no_task)) as seconds
     from layered_gaps as gap
     join chosen on chosen.worker = gap.worker
     group by chosen.run, chosen.label
 ),
--- How long slots were idle in all is known, so that of a sample only the shares count.
+-- How long slots were idle in all is known, and how long after their last task: of a sample only the shares count.
 idle as materialized (
     select
         estimated.*,
         iif(
-            estimated.one_in = 1,
+            looked_at.one_in = 1,
             1,
-            (executors.slot_seconds - coalesce(executors.busy, 0)) / nullif(estimated.seconds, 0)
+            (executors.slot_seconds - coalesce(executors.busy, 0) - estimated.no_task) / nullif(estimated.seconds, 0)
         ) as scale
-    from estimated
+    from looked_at
+    join estimated
     join executors on executors.run is estimated.run and executors.executor = estimated.executor
 ),
 layers as (
@@ -96,7 +96,7 @@ layers as (
     union all select run, executor, '5 dispatch', in_dispatch * scale from idle
     union all select run, executor, '6 run', in_run * scale from idle
     union all select run, executor, '7 return', in_return * scale from idle
-    union all select run, executor, '8 no task', no_task * scale from idle
+    union all select run, executor, '8 no task', no_task from idle
 )
 select
     runs.key as run,

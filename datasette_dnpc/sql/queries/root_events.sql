@@ -47,7 +47,7 @@ began as materialized (
     select run_began.time from wanted join run_began on run_began.run = wanted.run
 ),
 scope as (
-    select root_type as type, iif(:rows = 'all', 1000000000, 100000) as most from wanted
+    select root_type as type, iif(:rows = 'all' or :sample = 'all', 9e9, 100000) as most from wanted
 ),
 -- part picked_of_runs asked_runs=wanted
 ,

@@ -36,7 +36,7 @@ with
 ,
 -- Of a step, an app or executor they are looked at now. Else how many there are is kept, and the slowest are soon found.
 scope as (
-    select root_type as type, 100000 as most
+    select root_type as type, iif(:sample = 'all', 9e9, 100000) as most
     from fitting
     where coalesce(:app, '') || coalesce(:executor, '') || coalesce(:position, '') <> ''
     limit 1

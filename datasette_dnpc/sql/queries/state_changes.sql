@@ -97,7 +97,7 @@ hidden as materialized (
         and (state like trim(pattern.value) or state like '%/' || trim(pattern.value))
 ),
 scope as (
-    select root_type as type, iif(:rows = 'all', 1000000000, most_roots) as most
+    select root_type as type, iif(:rows = 'all' or :sample = 'all', 9e9, most_roots) as most
     from asked
     where not plain
 ),

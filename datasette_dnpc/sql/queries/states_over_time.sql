@@ -72,11 +72,12 @@ scope as (
     select
         wanted.root_type as type,
         -- Of an app or executor all events are read, of a part of the time those in it.
-        iif(
-            wanted.filtered,
-            200000.0 * sum(variant_totals.roots) / sum(variants.events * variant_totals.roots),
-            100000
-        ) as most
+        case
+            when :sample = 'all' then 9e9
+            when wanted.filtered
+                then 200000.0 * sum(variant_totals.roots) / sum(variants.events * variant_totals.roots)
+            else 100000
+        end as most
     from wanted
     join variants on variants.root_type = wanted.root_type_id
     join variant_totals on variant_totals.variant = variants.id and variant_totals.run = wanted.run

@@ -29,7 +29,7 @@
 @chart mark=bar x_column=share x_type=quantitative y_column=label y_type=ordinal color_column=resource
 */
 with scope as (
-    select value as type, 100000 as most
+    select value as type, iif(:sample = 'all', 9e9, 100000) as most
     from json_each('["workqueue.task", "taskvine.task", "parsl.monitoring.try"]')
 ),
 -- part picked

@@ -21,7 +21,7 @@
 @chart mark=bar x_column=megabytes x_type=quantitative y_column=file y_type=ordinal color_column=kind
 */
 with scope as (
-    select value as type, 300000 as most
+    select value as type, iif(:sample = 'all', 9e9, 300000) as most
     from json_each('["workqueue.transfer", "taskvine.transfer", "taskvine.cache_update"]')
 ),
 -- part asked_runs

@@ -12,7 +12,7 @@
 */
 select
     descendants.root,
-    (select span_types.name from span_types where span_types.id = roots.type) as root_type,
+    root_types.name as root_type,
     roots.run,
     spans.id as span,
     descendants.span = descendants.root as own,
@@ -20,6 +20,7 @@ select
     known.value
 from descendants
 join spans as roots on roots.id = descendants.root
+join span_types as root_types on root_types.id = roots.type
 join spans on spans.id = descendants.span
 join json_tree(spans.attributes) as known
 where known.type in ('integer', 'real')

@@ -10,19 +10,21 @@
 @column change 1 where it begins, -1 where it ends
 */
 select
-    id as span,
-    (select name from span_types where span_types.id = spans.type) as span_type,
-    run,
-    began as time,
+    spans.id as span,
+    span_types.name as span_type,
+    spans.run,
+    spans.began as time,
     1 as change
 from spans
-where ended > began
+join span_types on span_types.id = spans.type
+where spans.ended > spans.began
 union all
 select
-    id,
-    (select name from span_types where span_types.id = spans.type),
-    run,
-    ended,
+    spans.id,
+    span_types.name,
+    spans.run,
+    spans.ended,
     -1
 from spans
-where ended > began
+join span_types on span_types.id = spans.type
+where spans.ended > spans.began

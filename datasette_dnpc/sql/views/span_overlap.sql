@@ -15,7 +15,7 @@
 select
     subspans.superspan,
     spans.id as span,
-    (select name from span_types where id = spans.type) as span_type,
+    span_types.name as span_type,
     others.id as other,
     (select name from span_types where id = others.type) as other_type,
     max(spans.began, others.began) as began,
@@ -23,6 +23,7 @@ select
     min(spans.ended, others.ended) - max(spans.began, others.began) as duration
 from subspans
 join spans on spans.id = subspans.subspan
+join span_types on span_types.id = spans.type
 join subspans as siblings on siblings.superspan = subspans.superspan and siblings.subspan <> subspans.subspan
 join spans as others on others.id = siblings.subspan
 where spans.ended > others.began and others.ended > spans.began

@@ -27,7 +27,8 @@ select
     stays.began,
     iif(stays.ended_logged, stays.ended, null) as ended,
     iif(stays.ended_logged, stays.ended - stays.began, null) as duration
-from stays
-join spans as workers on workers.id = stays.worker
+from worker_slots
+join spans as workers on workers.id = worker_slots.worker
+join stays on stays.worker = worker_slots.worker
 join span_types as worker_types on worker_types.id = workers.type
 join spans on spans.id = stays.span
