@@ -14,9 +14,10 @@ from typing import Any
 from datasette_dnpc import sql_files
 from datasette_dnpc.sql_functions import register
 
-LARGE = frozenset(
-    {"descendants", "drawn", "events", "facets", "samples", "sequences", "span_rows", "stays", "subspans"}
-)
+_OF_SPANS = ("descendants", "drawn", "events", "facets", "samples", "sequences", "span_rows", "subspans")
+_OF_TASKS = ("stays", "task_times")
+
+LARGE = frozenset(_OF_SPANS + _OF_TASKS)
 """Tables that grow with the events of a database: to read one as a whole takes the longer the more is imported."""
 
 

@@ -75,6 +75,7 @@ CREATE TABLE drawn (
 INDEXES = """
 CREATE INDEX span_totals_type ON span_totals(type);
 CREATE INDEX variant_totals_run ON variant_totals(run);
+CREATE INDEX task_times_run ON task_times(run);
 """
 
 _LAYERS = ("in_submit", "in_retry", "in_queue", "in_transfer", "in_dispatch", "in_run", "in_return")

@@ -8,14 +8,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 from datasette_dnpc import sql_functions
+from datasette_dnpc.plans import plan
 from datasette_dnpc.sql_files import SqlFile, queries, views
+from tests.large import large
 from tests.pictures import PAGES, PLOTS
 
 if sys.version_info >= (3, 11):
@@ -67,9 +71,34 @@ def _options(words: Iterable[str]) -> str:
     return " ".join(f'"{word}"' if " " in word else word for word in words)
 
 
+def plans() -> str:
+    """Return a table of a few lookups in views, with the steps that SQLite takes for each in a large database."""
+    lines = ["| lookup | steps |", "|---|---|"]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(sqlite3.connect(large(Path(folder) / "dnpc.sqlite3"))) as conn,
+    ):
+        for lookup in LOOKUPS:
+            steps = (line.strip() for line in plan(conn, f"select * from {lookup}"))
+            shown = dict.fromkeys(step for step in steps if step.startswith(("SCAN", "SEARCH")))
+            lines.append(f"| `{lookup}` | {'<br>'.join(shown)} |")
+    return "\n".join(lines)
+
+
+LOOKUPS = (
+    "root_event where root = 17",
+    "span_duration where type = '...'",
+    "span_event_time where span_uuid = '...'",
+    "task_layer where task = 17",
+    "worker_interval where worker_uuid = '...'",
+    "transfer where span = 17",
+)
+
+
 SECTIONS: dict[str, Callable[[], str]] = {
     "functions": functions,
     "pictures": gallery,
+    "plans": plans,
     "views": lambda: _reference(dict(sorted(views().items()))),
     "queries": lambda: _reference(queries()),
 }

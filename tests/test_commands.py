@@ -358,10 +358,10 @@ def test_terminal_shows_no_control_characters(evil_db: Path, format: str) -> Non
 
 def test_long_text_is_cut_on_a_terminal_only(synthetic_db: Path) -> None:
     arguments = ("span-type-relations", "--db", synthetic_db)
-    shown = in_a_width(70, *arguments).splitlines()
-    assert max(map(len, shown)) <= 70 and any("…" in line for line in shown)
+    shown = in_a_width(80, *arguments).splitlines()
+    assert max(map(len, shown)) <= 80 and any("…" in line for line in shown)
     whole = run(*arguments).stdout
-    assert "…" not in whole and max(map(len, whole.splitlines())) > 70
+    assert "…" not in whole and max(map(len, whole.splitlines())) > 80
     assert in_a_width(500, *arguments) == whole
 
 

@@ -166,7 +166,7 @@ def runs_in(conn: sqlite3.Connection, table: str) -> list[tuple[int]]:
 
 
 OF_GAPS = {
-    "gap_layers": [("<= 150000", "<= 0"), ("(sum(tasks) + 49999) / 50000", "sum(tasks) * 0 + 4")],
+    "gap_layers": [("<= 150000", "<= 0"), ("(sum(tasks) + 24999) / 25000", "sum(tasks) * 0 + 4")],
     "worker_gantt": [("<= 100000", "<= 0"), ("(sum(shown.stays) + 39999) / 40000", "sum(shown.stays) * 0 + 4")],
 }
 """What in the SQL of queries of the times of slots tells how many are looked at, and what makes it 1 in 4."""

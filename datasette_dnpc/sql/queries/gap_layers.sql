@@ -48,7 +48,7 @@ executors as materialized (
     group by run, label
 ),
 looked_at as materialized (
-    select iif(:sample = 'all' or total(tasks) <= 150000, 1, (sum(tasks) + 49999) / 50000) as one_in
+    select iif(:sample = 'all' or total(tasks) <= 150000, 1, (sum(tasks) + 24999) / 25000) as one_in
     from chosen
 ),
 -- part gaps places=chosen

@@ -68,5 +68,11 @@ cross join spans as tasks
     on tasks.run = attempts.run
     and tasks.type = (select id from span_types where name = replace(kinds.name, '.attempt', '.task'))
     and tasks.key = substr(attempts.key, 1, instr(attempts.key, '.') - 1)
-left join (descendants join task_times on task_times.task = descendants.root) on descendants.span = tasks.id
+left join task_times on task_times.task = (
+    select known.task
+    from descendants
+    cross join task_times as known on known.task = descendants.root
+    where descendants.span = tasks.id
+    limit 1
+)
 where kinds.name in ('workqueue.attempt', 'taskvine.attempt')
