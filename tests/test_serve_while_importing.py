@@ -114,7 +114,7 @@ async def test_no_page_fails_while_imports_run(tmp_path: Path) -> None:
     assert await events(datasette) == query(database, "SELECT count(*) FROM events")[0][0]
     assert len(set(counts)) > 2 and done[0] > 1
     overview = (await datasette.client.get("/-/dnpc/dnpc")).text
-    assert all(name in overview for (name,) in query(database, "SELECT name FROM runs"))
+    assert all(name in overview for (name,) in query(database, "SELECT name FROM runs WHERE name IS NOT NULL"))
     # While it is served, what write-ahead mode needs stays; it is the database's, and no leftover.
     assert dnpc("import", DATA / "htex-chicago", "--db", database, "--quiet").exit_code == 0
     assert query(database, "PRAGMA integrity_check") == [("ok",)]
