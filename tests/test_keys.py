@@ -151,7 +151,10 @@ def test_keys_never_change() -> None:
     assert surrogate_key() == "80f44f84-26bf-59c5-a0c5-e75b86c5a517"
     assert surrogate_key("parsl.monitoring.try", "run", 12, None) == "50787eea-1b7d-5de2-8825-15b870ce5cf0"
     # Worked out by hand: each part is its kind, its length and its bytes.
-    named = {b"s1:ab2:\xff\0n": ("a", b"\xff\0", None), b"s2:\xc3\xa9s3:1.5s2:-1": ("é", 1.5, -1.0)}
+    named: dict[bytes, tuple[Part, ...]] = {
+        b"s1:ab2:\xff\0n": ("a", b"\xff\0", None),
+        b"s2:\xc3\xa9s3:1.5s2:-1": ("é", 1.5, -1.0),
+    }
     for encoded, parts in named.items():
         digest = hashlib.sha1(NAMESPACE + encoded, usedforsecurity=False).digest()
         assert surrogate_key(*parts) == str(uuid.UUID(bytes=digest[:16], version=5))
