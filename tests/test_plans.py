@@ -31,6 +31,7 @@ WHOLE = {
     ("slot_gap_layer", "worker"): "as slot_gap",
     ("span_type_relation", "left_type"): "counts the pairs of spans of all types",
     ("span_type_relation", "run"): "as left_type",
+    ("task_dependency", "run"): "the table of tasks is kept by task",
     ("worker_busy", "span"): "an index of spans on workers would serve this only: the table subspans has their workers",
     ("worker_gap", "run"): "as slot_gap",
 }
@@ -100,7 +101,9 @@ def test_scans_are_told_from_searches(conn: sqlite3.Connection) -> None:
 
 
 def test_plan_is_a_tree(conn: sqlite3.Connection) -> None:
-    assert plan(conn, "SELECT key FROM spans WHERE id = :id") == ["SEARCH span_rows USING INTEGER PRIMARY KEY (rowid=?)"]
+    assert plan(conn, "SELECT key FROM spans WHERE id = :id") == [
+        "SEARCH span_rows USING INTEGER PRIMARY KEY (rowid=?)"
+    ]
     lines = plan(conn, "slowest_spans", {"app": "x"})
     depths = [(len(line) - len(line.lstrip())) // 2 for line in lines]
     assert depths[0] == 0 and max(depths) > 1

@@ -12,27 +12,26 @@
 @param low seconds: where the first bin begins; above 0 on a logarithmic scale
 @param high seconds: where the last bin ends
 @param bins number of bins
-@needs root_event span_app
+@needs root_event
 @column position of the step: 1 for that from the first event to the second
 @column spans roots that are counted
 @column counts JSON object: roots in each bin that has any, by its number from 0; -1 for those that take no time, which a
     logarithmic scale has no place for
 */
-with sampled as materialized (
+with
+scope as (
+    select name as type, 100000 as most from span_types where id = (select root_type from variants where id = :variant)
+),
+asked_runs as materialized (
+    select distinct run from span_totals where nullif(:run, '') is null or run = :run
+),
+-- part picked_of_runs
+,
+sampled as materialized (
     select sequences.root
-    from sequences
-    join spans on spans.id = sequences.root
-    where sequences.variant = :variant
-        and (nullif(:run, '') is null or spans.run = :run)
-        and (
-            coalesce(:app, '') = '' and coalesce(:executor, '') = ''
-            or sequences.root in (
-                select span
-                from span_app
-                where (coalesce(:app, '') = '' or app = :app)
-                    and (coalesce(:executor, '') = '' or executor = :executor)
-            )
-        )
+    from picked
+    cross join sequences on sequences.root = picked.id and sequences.variant = :variant
+    cross join spans on spans.id = picked.id
     -- A uuid is a hash: its order is random, and the same in every database.
     order by spans.uuid
     limit cast(:roots as integer)
