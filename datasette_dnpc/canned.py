@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from datasette.app import Datasette
     from datasette.database import Database
 
-TABLES = frozenset({"events", "span_types", "spans", "steps", "subspans", "variants"})
+TABLES = frozenset({"drawn", "events", "span_totals", "span_types", "spans", "steps", "subspans", "variants"})
 """What tells a dnpc database from others, together with the views."""
 
 

@@ -67,7 +67,8 @@ def time_pages(database: Path, rounds: int) -> list[Taken]:
         [name] = [name for name in datasette.databases if not name.startswith("_")]
         found = []
         for page in PAGES.values():
-            item = span[0] if page.has_item and span else ""
+            items = {"span": span, "run": run}
+            item = (items[page.name] or [""])[0] if page.name in items else ""
             url = page_url(datasette, name, page.name, item, **({"run": run[0]} if page.run and run else {}))
             tries = []
             for _ in range(rounds):

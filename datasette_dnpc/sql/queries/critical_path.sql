@@ -23,12 +23,12 @@ with recursive path as (
     select task, 0 as step
     from (
         select task
-        from task_account
+        from task_times
         where ended is not null
             and iif(
                 coalesce(:task, '') = '',
                 task in (select task from task_needs where not joins),
-                key = cast(:task as text)
+                (select key from spans where id = task_times.task) = cast(:task as text)
             )
             and (coalesce(:run, '') = '' or run in (select id from runs where :run in (key, name)))
         order by ended desc, task

@@ -7,8 +7,9 @@
 @param run key or name of a run; empty: all runs
 @param app name of an app; empty: all
 @param executor label of an executor; empty: all
-@param sample all: look at all tries; empty: at a random sample, always the same, where there are more than 100 000
-@needs task_try
+@param sample all: look at all tries; empty: at a random sample, always the same, where there are more than 100 000,
+    and of more than 50 000 tasks one failed
+@needs task_try variant_state
 @column app name of the app
 @column executor label of the executor, NULL if it never came to one
 @column state failed: for good; fail_retryable: tried again; dep_fail: a task that it depends on failed
@@ -31,10 +32,52 @@ with scope as (
 ,
 -- part candidates
 ,
+-- Where tries are too many, those of tasks whose sequence of events has a failure in it, if these are not too many, too.
+failing as materialized (
+    select distinct spans.id
+    from (
+        select variant, sum(sum(roots)) over () as of_roots
+        from variant_totals
+        where variant in (
+                select variant_state.variant
+                from variant_state
+                where variant_state.span_type in ('parsl.rundir.try', 'parsl.monitoring.try')
+                    and variant_state.event_type in ('failed', 'fail_retryable', 'dep_fail')
+            )
+            and run in (select run from asked_runs)
+        group by variant
+    ) as failed
+    cross join sequences on sequences.variant = failed.variant
+    cross join descendants on descendants.root = sequences.root
+    cross join spans on spans.id = descendants.span
+    where failed.of_roots <= 50000
+        and (select max(one_in) from lot) > 1
+        and spans.type in (select type from lot)
+        and spans.run in (select run from asked_runs)
+),
+looked_at as (
+    select id, 1 as stands_for, 1 as fails from failing
+    union all
+    select id, stands_for, 0 from candidates where not exists (select 1 from failing)
+),
 counted as (
-    select task_try.span, task_try.failed, candidates.stands_for, sum(candidates.stands_for) over (partition by app) as of_tries
-    from candidates
-    cross join task_try on task_try.span = candidates.id
+    select
+        task_try.span,
+        task_try.failed,
+        looked_at.stands_for,
+        iif(
+            looked_at.fails,
+            (
+                select sum(tries)
+                from task_totals
+                where task_totals.app is task_try.app
+                    and run in (select run from asked_runs)
+                    and (coalesce(:executor, '') = '' or task_totals.executor = :executor)
+            ),
+            sum(looked_at.stands_for) over (partition by app)
+        ) as of_tries
+    from looked_at
+    cross join task_try on task_try.span = looked_at.id
     where (coalesce(:app, '') = '' or app = :app)
         and (coalesce(:executor, '') = '' or executor = :executor)
 ),

@@ -236,8 +236,14 @@ changes as materialized (
     group by time, number
     having sum(change) <> 0
 ),
-span as materialized (
-    select min(time) as first, max(time) as last, count(*) as changes, count(distinct time) as moments from changes
+ranged as materialized (
+    select
+        *,
+        min(time) over () as first,
+        max(time) over () as last,
+        count(*) over () as changes,
+        max(moment) over () as moments
+    from (select *, dense_rank() over (order by time) as moment from changes)
 ),
 -- The most parts of the time with which there are no more rows than asked for.
 parts (number) as (
@@ -246,18 +252,15 @@ parts (number) as (
 parted as materialized (
     select max(parts.number) as parts
     from asked
-    cross join span on span.changes > asked.most and span.last > span.first
     cross join parts
     where asked.most >= (
         select count(*)
         from (
             select 1
             from (
-                select
-                    number,
-                    change,
-                    cast((time - span.first) / (span.last - span.first) * parts.number as integer) as part
-                from changes
+                select number, change, cast((time - first) / (last - first) * parts.number as integer) as part
+                from ranged
+                where changes > asked.most and last > first
             )
             group by number, part
             having sum(change) <> 0
@@ -266,16 +269,14 @@ parted as materialized (
 ),
 groups as (
     select
-        changes.*,
+        ranged.*,
         case
-            when span.changes <= asked.most or span.last = span.first then changes.time
-            else cast((time - span.first) / (span.last - span.first) * coalesce(parted.parts, 1) as integer)
-        end as part,
-        span.moments
+            when ranged.changes <= asked.most or ranged.last = ranged.first then ranged.time
+            else cast((ranged.time - ranged.first) / (ranged.last - ranged.first) * coalesce(parted.parts, 1) as integer)
+        end as part
     from asked
-    join span
     join parted
-    join changes
+    join ranged
 ),
 summed as (
     select

@@ -209,37 +209,38 @@ of_run as materialized (
         select number, max(0, min(place, 119)) as place, sum(change) as change from changes group by 1, 2
     ) as changed on changed.number = named.number and changed.place = places.place
 ),
-frequent as (
-    select state
-    from of_run
-    group by state
-    order by sum(spans) desc, state
-    limit min(max(cast(coalesce(nullif(:states, ''), 11) as integer), 1), 100)
-),
 counted as materialized (
     select
         time,
-        iif(state in (select state from frequent), state, 'other') as state,
-        sum(spans) as spans
-    from of_run
+        iif(
+            dense_rank() over (order by of_state desc, state)
+                <= min(max(cast(coalesce(nullif(:states, ''), 11) as integer), 1), 100),
+            state,
+            'other'
+        ) as shown_state,
+        spans
+    from (select *, sum(spans) over (partition by state) as of_state from of_run)
+),
+summed as materialized (
+    select time, shown_state as state, sum(spans) as spans
+    from counted
     group by 1, 2
 ),
 states as (
-    select distinct state from counted
+    select distinct state from summed
 ),
 times as (
     -- Counted from the last, so that the end of the run is there.
     select time, row_number() over (order by time desc) - 1 as number, count(*) over () as of_times
-    from (select distinct time from counted)
+    from (select distinct time from summed)
 ),
 -- Fewer times rather than fewer states, so that no more than 900 rows come out, with the first in any case.
 shown as materialized (
-    select time
-    from times
-    where number = of_times - 1
-        or number % (
-            (of_times * (select count(*) from states) - 1) / (900 - (select count(*) from states)) + 1
-        ) = 0
+    select times.time
+    from (select count(*) as number from states) as of_states
+    cross join times
+    where times.number = times.of_times - 1
+        or times.number % ((times.of_times * of_states.number - 1) / (900 - of_states.number) + 1) = 0
 )
 select
     wanted.root_type,
@@ -255,11 +256,11 @@ select
         replace(states.state, rtrim(states.state, replace(states.state, '/', '')), '')
             || ' (' || rtrim(rtrim(states.state, replace(states.state, '/', '')), '/') || ')'
     ) as state_label,
-    coalesce(counted.spans, 0) as spans,
+    coalesce(summed.spans, 0) as spans,
     (select iif(live, one_in, 1) from source) as one_in
 from wanted
 join began
 join shown
 join states
-left join counted on counted.time = shown.time and counted.state = states.state
+left join summed on summed.time = shown.time and summed.state = states.state
 order by shown.time, states.state
