@@ -2,13 +2,18 @@
 #
 #   make demo PYTHON=/path/to/python3     another interpreter
 #   make test ARGS='-k keys -x'           options for pytest
+#   make test JOBS=0                      all tests in one process
 
 PYTHON ?=
 ARGS ?=
+JOBS ?= auto
 
 VENV := .venv
 VENV1 := .venv-datasette1
 DEMO := $(VENV)/demo/dnpc.sqlite3
+
+# More processes than four would be in each other's way: some tests start several of their own.
+PARALLEL := -n $(JOBS) --maxprocesses 4 --dist loadfile
 
 # What the plugin does must hold on the coming Datasette 1.0 too.
 PLUGIN_TESTS := $(wildcard tests/test_plugin*.py tests/test_queries*.py tests/test_pages*.py \
@@ -27,8 +32,8 @@ demo: $(VENV)/installed  ## import the sample runs, serve them, print the addres
 
 test: $(VENV)/tested $(VENV1)/tested  ## run all tests, and those of the plugin on the Datasette 1.0 alpha
 	@test -n "$(PLUGIN_TESTS)"
-	$(VENV1)/bin/python -m pytest $(ARGS) $(PLUGIN_TESTS)
-	$(VENV)/bin/python -m pytest $(ARGS)
+	$(VENV1)/bin/python -m pytest $(PARALLEL) $(ARGS) $(PLUGIN_TESTS)
+	$(VENV)/bin/python -m pytest $(PARALLEL) $(ARGS)
 
 lint: $(VENV)/tested  ## check style and types
 	$(VENV)/bin/ruff check
