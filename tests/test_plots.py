@@ -18,7 +18,7 @@ from matplotlib.patches import Rectangle
 from datasette_dnpc import plots
 from datasette_dnpc.plots import over_time
 from datasette_dnpc.plots.rows import table
-from datasette_dnpc.queries import Table
+from datasette_dnpc.queries import NoAnswer, Table
 from datasette_dnpc.render import SHAPES, draw, shape
 from datasette_dnpc.sql_files import queries
 
@@ -136,7 +136,7 @@ def test_canned_query_by_name(synthetic_db: Path, ax: Axes) -> None:
 
 
 def test_mistyped_path_makes_no_database(tmp_path: Path) -> None:
-    with pytest.raises(sqlite3.OperationalError):
+    with pytest.raises(NoAnswer, match="does not exist"):
         table(tmp_path / "nothing.sqlite3", "durations")
     assert not list(tmp_path.iterdir())
 
