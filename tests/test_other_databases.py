@@ -57,7 +57,11 @@ every_kind = pytest.mark.parametrize(("database", "kind"), [(kind, kind) for kin
 @every_kind
 def test_every_command(database: Path, kind: str) -> None:
     content = database.read_bytes()
-    others = {"graph": ["graph"], "plot": ["plot", "durations", str(database.parent / "x.png")]}
+    others = {
+        "graph": ["graph"],
+        "plan": ["plan", "durations"],
+        "plot": ["plot", "durations", str(database.parent / "x.png")],
+    }
     commands = [
         ["import", str(LOG)],
         ["import", str(LOG), "--jobs", "2"],

@@ -25,6 +25,7 @@ from datasette_dnpc.pages.step_charts import BINS, axis_of_steps, in_turn
 from datasette_dnpc.sequences import Bins, Step, steps, variants
 from datasette_dnpc.sql_files import queries
 from datasette_dnpc.sql_functions import duration_text
+from importers import totals
 from importers.figures import step_figures
 from tests import synthetic
 from tests.imports import query
@@ -197,6 +198,7 @@ async def test_apps_and_executors_are_there_to_choose(synthetic_db: Path, tmp_pa
     # Of many, a text with suggestions; of a run, only its own.
     with closing(sqlite3.connect(path)) as conn:
         conn.execute("UPDATE task_times SET app = 'app' || task, executor = NULL WHERE run = 1")
+        totals.update(conn, [1])
         conn.commit()
     page = await get(Datasette([str(path)]))
     many = set(re.findall(r'<option value="([^"]*)">', page.partition("<datalist")[2].partition("</datalist")[0]))
@@ -226,6 +228,7 @@ async def test_default_variant_is_one_that_tells_something(synthetic_db: Path, t
         conn.executemany("UPDATE sequences SET variant = 999 WHERE root = ?", roots)
         conn.execute("INSERT INTO steps SELECT 999, 0, 'lone', 'ready', 0, 0, 0, 0, 0, 0")
         conn.execute("UPDATE variants SET spans = spans - 130 WHERE id = ?", [common])
+        totals.update(conn, [1, 2])
         conn.commit()
     page = await get(Datasette([str(path)]), root_type=name)
     assert "Steps of variant 2 of 3" in page and "most events together" in page

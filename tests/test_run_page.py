@@ -27,6 +27,7 @@ from datasette_dnpc.pages.lanes import NOT_KNOWN, by_app, by_slot
 from datasette_dnpc.pages.run import GROUPS, group_colours
 from datasette_dnpc.pages.time_axis import TICKS, TimeAxis, part_of_run
 from datasette_dnpc.sql_files import create_views
+from importers import totals
 from tests import test_browser
 from tests.imports import dnpc, import_logs, query
 from tests.runs import DATA
@@ -489,6 +490,7 @@ async def test_page_of_a_manager_alone_and_without_workers(manager_db: Path, tmp
         conn.execute("DELETE FROM stays")
         conn.execute("DELETE FROM worker_slots")
         conn.execute("DELETE FROM spans WHERE type = (SELECT id FROM span_types WHERE name = 'workqueue.worker')")
+        totals.update(conn, [1])
         conn.commit()
     page = await get(Datasette([str(path)]), run_address(path, run, part=part))
     assert ("No log tells of a worker of this run" in page) == (part in ("", "workers", "none such"))
@@ -508,6 +510,7 @@ async def test_page_of_nothing_and_of_one_task(empty_db: Path, tmp_path: Path) -
             """INSERT INTO spans (uuid, type, run, key, began, ended)
                SELECT 'u', id, 1, '0', 5, 5 FROM span_types WHERE name = 'parsl.rundir.task'"""
         )
+        totals.update(conn, [1])
         conn.commit()
     datasette = Datasette([str(path)])
     for part in ("", "layers", "workers", "blocks"):

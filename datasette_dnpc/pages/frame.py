@@ -289,7 +289,7 @@ async def _no_pages(datasette: Datasette, database: Database, request: Any) -> A
 
 async def other_version(database: Database) -> str | None:
     """Say why a database that another version of dnpc made has no pages, and the way out; None for all others."""
-    if database.name.startswith("_") or not set(await database.table_names()) >= TABLES:
+    if database.name.startswith("_") or not {*await database.table_names(), *await database.view_names()} >= TABLES:
         return None
     why: str | None = await database.execute_fn(lambda conn: no_answer(conn, Path(file_name(database))))
     return why
