@@ -301,7 +301,8 @@ def file_name(database: Database) -> str:
 
 
 _HIDING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_SHOWN = re.compile(r'>[^<]*|\b(?:title|aria-label|alt)="[^"]*"')
+# Texts go over several lines.
+_SHOWN = re.compile(r'>[^<]*|\b(?:title|aria-label|alt)="[^"]*"', re.DOTALL)
 
 
 def _without_hiding(html: str) -> str:
