@@ -17,9 +17,11 @@ from matplotlib.figure import Figure
 from playwright.sync_api import Locator, Page
 
 from datasette_dnpc import plots, queries
+from datasette_dnpc.pages import distributions
 from datasette_dnpc.pages.value_axis import ValueAxis, axis_of, seconds_text
 from datasette_dnpc.plots.distributions import is_wide
 from datasette_dnpc.sql_files import SqlFileError, load
+from tests import synthetic
 from tests.imports import dnpc, query
 from tests.raw_rows import Raw, Rows, agreed, imported, made_of, read_raw
 from tests.runs import DATA
@@ -303,6 +305,24 @@ async def test_page_shows_the_rows_of_its_queries(tmp_path: Path) -> None:
     names = [re.split(r"<|\n", row)[0] for row in shown.split('<th scope="row" class="dnpc-long">')[1:]]
     assert names == [row["attribute"] for row in ranking]
     assert [f"{row['score']:.2f}" for row in ranking] == re.findall(r"</b>([\d.]+)<", shown)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("end", ["exec_done", "failed"])
+async def test_points_of_a_sample_are_those_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    """Also where there are so few that they are not all among those drawn by lot."""
+    path = synthetic.build(tmp_path / "d.sqlite3", tasks=900)
+    monkeypatch.setattr(distributions, "POINTS", 20)
+    monkeypatch.setattr(distributions, "SAMPLED", 500)
+    asked = {"root_type": TASK, "end_state": f"{TRY}/{end}", "end_which": "first"}
+    drawn, all_of_them = (
+        queries.rows(path, "event_pairs", **asked, rows="20", sample=sample) for sample in ("500", "all")
+    )
+    assert drawn[0]["one_in"] == 32 and len(all_of_them) == 20
+    assert (len(drawn) == 20) == (end == "exec_done")
+    html = await get(Datasette([str(path)]), "d", **asked)
+    assert set(re.findall(r'/span/([\w-]+)" tabindex', html)) == {row["uuid"] for row in all_of_them}
+    assert "not all was looked at" not in html
 
 
 @pytest.mark.asyncio

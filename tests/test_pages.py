@@ -15,12 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 from datasette.app import Datasette
-from datasette.database import Database
 from datasette.utils import tilde_encode
 
-from datasette_dnpc import sequences_data
-from datasette_dnpc.pages import OTHER_VERSION, PAGES
-from datasette_dnpc.pages.frame import page_url
+from datasette_dnpc.pages import OTHER_VERSION, PAGES, sequence_rows
+from datasette_dnpc.pages.frame import Visit, page_url
 from datasette_dnpc.pages.step_charts import BINS, axis_of_steps, in_turn
 from datasette_dnpc.sequences import Bins, Step, steps, variants
 from datasette_dnpc.sql_files import queries
@@ -343,22 +341,42 @@ async def test_unkept_root_type_gives_the_same_as_kept(
         datasette = Datasette([str(file)], settings={"max_returned_rows": 10_000})
         answered = [rows for link in sql_links(one) if (rows := await rows_of(datasette, link)) is not None]
         assert answered and all(answered)
-    roots = {row["root"] for row in answered[0]}
-    assert len(roots) == sum(map(int, counts(live))) and set(answered[0][0]) == {"root", "time", "state"}
-    monkeypatch.setattr(sequences_data, "SAMPLE", 20)
+    [events] = [rows for rows in answered if set(rows[0]) == {"root", "time", "state"}]
+    assert len({row["root"] for row in events}) == sum(map(int, counts(live)))
+    monkeypatch.setattr(sequence_rows, "SAMPLE", 20)
     assert "20 of 240 roots" in await get(Datasette([str(path)]), root_type=synthetic.TASK)
-    monkeypatch.setattr(sequences_data, "MOST_READ", 5)
+    monkeypatch.setattr(sequence_rows, "MOST_READ", 5)
     response = await Datasette([str(path)]).client.get(f"{PATH}?root_type={synthetic.TASK}")
     assert response.status_code == 503 and "too many events" in response.text
 
 
 @pytest.mark.asyncio
+async def test_a_run_is_shown_by_a_root_type_that_it_has(synthetic_db: Path, tmp_path: Path) -> None:
+    """Though the other run's has more events."""
+    path = tmp_path / "dnpc.sqlite3"
+    path.write_bytes(synthetic_db.read_bytes())
+    with closing(sqlite3.connect(path)) as conn, conn:
+        conn.execute("INSERT INTO span_types VALUES (900, 'other')")
+        conn.execute("UPDATE variants SET root_type = 900 WHERE id = (SELECT max(id) FROM variants)")
+        conn.execute(
+            """UPDATE spans SET type = 900, run = 2
+               WHERE id IN (SELECT root FROM sequences WHERE variant = (SELECT max(id) FROM variants))"""
+        )
+        conn.execute("UPDATE spans SET run = 1 WHERE type IN (SELECT root_type FROM variants WHERE root_type < 900)")
+        totals.update(conn, [1, 2])
+    for run, root_type in (("", synthetic.TASK), ("run-a", synthetic.TASK), ("run-b", "other")):
+        page = await get(Datasette([str(path)]), run=run)
+        assert f'<option value="{root_type}" selected>' in page
+        assert counts(page)
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize("part", ["choose", "read"])
 async def test_time_limit_is_a_clear_message(synthetic_db: Path, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
-    async def interrupted(database: Database, *args: object) -> None:
+    async def interrupted(visit: Visit, *args: object) -> None:
         # More rows than can be counted within the limit.
         endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n"
-        await database.execute(endless)
+        await visit.database.execute(endless)
 
     monkeypatch.setattr(f"datasette_dnpc.pages.event_sequences.{part}", interrupted)
     datasette = Datasette([str(synthetic_db)], settings={"sql_time_limit_ms": 100})

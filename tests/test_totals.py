@@ -222,6 +222,13 @@ def test_sample_is_said_and_always_the_same(many_db: Path, busy_db: Path, name: 
     assert max((row["one_in"] for row in found), default=one_in if not all_of_them else 0) == one_in
 
 
+@pytest.mark.parametrize("name", ["event_pairs", "pair_histogram", "attribute_ranking"])
+@pytest.mark.parametrize(("sample", "one_in"), [("900", 1), ("899", 16), ("450", 16), ("449", 32), ("0", 1), ("x", 1)])
+def test_a_number_says_of_how_many_a_sample_is_taken(many_db: Path, name: str, sample: str, one_in: int) -> None:
+    rows = queries.rows(many_db, name, root_type=synthetic.TASK, run="run-a", sample=sample)
+    assert {row["one_in"] for row in rows} == {one_in}
+
+
 SPANS = {
     "duration_histogram": {"of_spans", "spans"},
     "duration_boxes": {"of_spans", "spans"},
@@ -383,15 +390,21 @@ def test_plot_says_that_it_is_of_a_sample(many_db: Path) -> None:
 
 
 @pytest.mark.asyncio
-async def test_page_says_what_it_took_a_sample_of(many_db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("event_pairs", "pair_histogram"):
+@pytest.mark.parametrize(
+    ("page", "names"),
+    [("distributions", ["pair_histogram"]), ("sequences?app=app", ["event_sequences", "event_steps"])],
+)
+async def test_page_says_what_it_took_a_sample_of(
+    many_db: Path, monkeypatch: pytest.MonkeyPatch, page: str, names: list[str]
+) -> None:
+    for name in names:
         monkeypatch.setitem(sql_files.queries(), name, sampling(name))
     client = Datasette([str(many_db)]).client
-    text = (await client.get("/-/dnpc/dnpc/distributions")).text
+    text = (await client.get(f"/-/dnpc/dnpc/{page}")).text
     [said] = re.findall(r'<p class="dnpc-note" id="samples">(.*?)</p>', text, re.DOTALL)
-    assert "Times between two events of any component, 1 in 8" in said and "sample=all" in said
+    assert all(f"{sql_files.queries()[name].title}, 1 in 8" in said for name in names) and "sample=all" in said
     monkeypatch.undo()
-    assert 'id="samples"' not in (await client.get("/-/dnpc/dnpc/distributions")).text
+    assert 'id="samples"' not in (await client.get(f"/-/dnpc/dnpc/{page}")).text
 
 
 def test_few_failures_are_found_among_many_tries(tmp_path: Path) -> None:

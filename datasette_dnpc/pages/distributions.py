@@ -25,11 +25,17 @@ SLOWEST = 50
 MARKS = (("mean", "mean"), ("p50", "median"), ("p95", "95 %"), ("max", "longest"))
 """Columns of the histogram that are marked in the charts, and what they are called."""
 
+POINTS = 900
+"""Spans of the scatter chart."""
+
+SAMPLED = 30_000
+"""Of more roots, a sample gives the points, unless those of the app asked for, or in both states, are too few in it."""
+
 _CLOSEST = 1e-6
 
 
 async def _context(visit: Visit) -> Context:
-    types = await visit.read("pair_types")
+    types = await visit.read("root_types")
     if not types:
         return {"types": types}
     states = await visit.read("pair_states", root_type=visit.argument("root_type"), run=visit.argument("run"))
@@ -37,7 +43,7 @@ async def _context(visit: Visit) -> Context:
     region = {name: text for name in REGION if (text := _number(visit.argument(name)))}
     context: Context = {
         "types": types,
-        "runs": await visit.read("runs"),
+        "runs": await visit.read("runs", run=visit.argument("run")),
         "choices": await visit.read("task_choices", run=asked.get("run", "")),
         "states": [row["state"] for row in states],
         "kept": any(row["kept"] for row in states),
@@ -49,9 +55,9 @@ async def _context(visit: Visit) -> Context:
     # The page shows what was read before Datasette's time limit, if one query takes longer.
     with visit.within_limit():
         # One after the other: at once, each would take longer, and the limit is on each.
-        points = await visit.ask("event_pairs", **asked)
         bins = await visit.ask("pair_histogram", **asked, **region, scale=scale)
-        if points and bins:
+        points = await _points(visit, asked, bins[0]["of_spans"]) if bins else []
+        if points:
             chosen = {**asked, **{name: points[0][name] for name in ("root_type", "start_state", "end_state")}}
             context |= {"asked": chosen, "picture": picture(points, bins, region), "bins": bins}
             context["whole"] = visit.url("distributions", **chosen, scale=scale)
@@ -65,6 +71,13 @@ async def _context(visit: Visit) -> Context:
 
 
 PAGE = Page("distributions", "Distributions", "distributions", "dnpc_distributions.html", _context, run=True)
+
+
+async def _points(visit: Visit, asked: dict[str, str], of_spans: int) -> list[Row]:
+    """Return rows of ``event_pairs``, of as many roots as there is room for: of so many spans if there are fewer."""
+    # The query draws what it shows by lot, and so does a sample: of one that is large enough, it shows the same rows.
+    points = await visit.ask("event_pairs", **asked, rows=POINTS, sample=SAMPLED)
+    return points if len(points) >= min(POINTS, of_spans) else await visit.ask("event_pairs", **asked, rows=POINTS)
 
 
 def _asked(visit: Visit, states: Sequence[Row]) -> dict[str, str]:

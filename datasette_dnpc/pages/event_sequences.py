@@ -6,19 +6,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from datasette_dnpc.pages.colours import state_colours
-from datasette_dnpc.pages.frame import Context, Page, Row, Visit, page_sql
+from datasette_dnpc.pages.frame import Context, Page, Row, Visit
+from datasette_dnpc.pages.sequence_rows import Choice, Sequences, TooManyEventsError, choose, count_steps, read
 from datasette_dnpc.pages.step_charts import Spread, StepAxis, axis_of_steps, in_turn
 from datasette_dnpc.sequences import Step
-from datasette_dnpc.sequences_data import (
-    Choice,
-    Sequences,
-    TooManyEventsError,
-    bins_asked,
-    choose,
-    count_steps,
-    live_asked,
-    read,
-)
 
 ARGUMENTS = ("root_type", "run", "app", "executor", "variant")
 """Of the address; besides them ``step``, the number of one whose slowest examples are asked for."""
@@ -35,11 +26,10 @@ async def _context(visit: Visit) -> Context:
     axis = spreads = None
     with visit.within_limit():
         try:
-            choice = await choose(visit.database, *asked)
-            found = await read(visit.database, choice, variant)
+            choice = await choose(visit, *asked)
+            found = await read(visit, choice, variant)
         except TooManyEventsError:
             visit.error = "One span of this type has too many events below it to show them as a sequence."
-    _note(visit, choice, found)
     chosen = _chosen(choice)
     with visit.within_limit():
         axis = axis_of_steps(found.steps)
@@ -86,26 +76,10 @@ def _chosen(choice: Choice) -> dict[str, Any]:
 
 async def _spreads(visit: Visit, choice: Choice, found: Sequences, axis: StepAxis) -> list[Spread]:
     """Return how the step up to each event is spread; the first event ends none."""
-    counted = await count_steps(visit.database, choice, found, axis.bins)
-    if not found.live:
-        visit.note_sql(page_sql()["step_bins"], bins_asked(choice, found, axis.bins))
+    counted = await count_steps(visit, choice, found, axis.bins)
     return [axis.spread(step, roots) for step, roots in zip(found.steps, counted, strict=True)]
 
 
 def _between(before: Step, after: Step) -> dict[str, str]:
     """Return the arguments which ask for how long it takes from one event to the next."""
     return {"start_state": before.state, "end_state": after.state}
-
-
-def _note(visit: Visit, choice: Choice, found: Sequences) -> None:
-    """Note the SQL of what the page shows, and of what belongs to it."""
-    if found.chosen is None:
-        return
-    chosen = _chosen(choice)
-    if found.live:
-        assert choice.root_type is not None
-        visit.note_sql(page_sql()["live_events"], live_asked(choice))
-        return
-    visit.note_query("event_sequences", **chosen)
-    visit.note_query("event_steps", **chosen, variant=found.chosen.id)
-    visit.note_sql(page_sql()["examples"], {"variant": found.chosen.id, **choice.ids})

@@ -131,11 +131,12 @@ class Visit:
         return self.url("span", uuid)
 
     async def ask(self, name: str, /, **params: object) -> list[Row]:
-        """Return the rows of a canned query; its SQL is noted for the page."""
+        """Return the rows of a canned query; its SQL is noted for the page, and a sample that it took unasked."""
         query = queries()[name]
         self.note_query(name, **params)
         found = await self._rows(query.sql, {**dict.fromkeys(query.params, ""), **params})
-        self.note_sample(query, found)
+        if "sample" not in params:
+            self.note_sample(query, found)
         return found
 
     async def read(self, name: str, /, **params: object) -> list[Row]:

@@ -7,7 +7,7 @@ from datasette_dnpc.pages.frame import Context, Page, Visit
 
 async def _context(visit: Visit) -> Context:
     run = visit.argument("run")
-    context: Context = {"run": run, "runs": await visit.read("runs")}
+    context: Context = {"run": run, "runs": await visit.read("runs", run=run)}
     # The page shows what was read before Datasette's time limit, if one query takes longer.
     with visit.within_limit():
         context["unmatched"] = await visit.ask("unmatched_report", run=run)

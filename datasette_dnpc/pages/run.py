@@ -44,8 +44,8 @@ class Part:
 
 
 async def _context(visit: Visit) -> Context:
-    runs = await visit.read("runs")
     wanted = visit.item or visit.argument("run")
+    runs = await visit.read("runs", run=wanted)
     # Without one, the latest.
     found = await visit.ask("runs_overview", run=wanted, rows=1)
     if not found and not visit.item:

@@ -46,7 +46,7 @@ async def _context(visit: Visit) -> Context:
 
 async def _to_choose_from(visit: Visit) -> Context:
     run, key = visit.argument("run"), visit.argument("key").strip()
-    runs = await visit.read("runs")
+    runs = await visit.read("runs", run=run)
     context: Context = {"span": None, "runs": runs, "key": key, "found": []}
     context["run_names"] = {one["key"]: one["name"] for one in runs}
     with visit.within_limit():

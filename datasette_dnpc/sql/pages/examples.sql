@@ -21,20 +21,34 @@ asked_runs as materialized (
 ),
 -- part picked_of_runs
 ,
-timed as (
-    select
-        spans.id,
-        spans.uuid,
-        spans.key,
-        (select coalesce(name, key) from runs where runs.id = spans.run) as run_name,
-        sequences.ended - sequences.began as duration,
-        row_number() over (order by sequences.ended - sequences.began, spans.uuid) as rank,
-        count(*) over () as roots
+timed as materialized (
+    select sequences.root, sequences.ended - sequences.began as duration
     from picked
     cross join sequences on sequences.root = picked.id and sequences.variant = :variant
-    cross join spans on spans.id = picked.id
+),
+ordered as (
+    select duration, row_number() over (order by duration) as rank, count(*) over () as roots from timed
+),
+-- Only roots that take as long as one of these are looked at more closely.
+sought as materialized (
+    select duration, rank, roots from ordered where rank in (1, (roots + 1) / 2, roots)
+),
+alike as (
+    select timed.root, timed.duration, row_number() over (partition by timed.duration order by spans.uuid) as number
+    from timed
+    cross join spans on spans.id = timed.root
+    where timed.duration in (select duration from sought)
 )
-select id, uuid, key, run_name, duration
-from timed
-where rank in (1, (roots + 1) / 2, roots)
-order by rank
+select
+    spans.id,
+    spans.uuid,
+    spans.key,
+    (select coalesce(name, key) from runs where runs.id = spans.run) as run_name,
+    sought.duration
+from sought
+-- Of those that take as long, the first by uuid for the first of these three, the second for the second ...
+join alike
+    on alike.duration = sought.duration
+    and alike.number = (select count(*) from sought as earlier where earlier.duration = sought.duration and earlier.rank <= sought.rank)
+join spans on spans.id = alike.root
+order by sought.rank

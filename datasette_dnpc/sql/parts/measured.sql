@@ -1,7 +1,8 @@
 -- Of each root that came into both states, when, and how long from one to the other. `inside` tells whether that lies in
 -- the region asked for, which is everything if none is. SQLite reads each of these as often as others name it, so few do.
 scope as (
-    select type, iif(:sample = 'all', 9e9, 100000) as most from asked_type
+    select type, iif(:sample = 'all', 9e9, coalesce(nullif(cast(:sample as integer), 0), 100000)) as most
+    from asked_type
 ),
 -- part picked
 ,

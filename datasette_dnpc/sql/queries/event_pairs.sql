@@ -18,7 +18,7 @@
 @param to_start latest start, seconds from the first event of the run; empty: any
 @param order sample or slowest: the rows in order of time, or the slowest ones first; empty: sample
 @param rows most rows to return; empty: 900
-@param sample all: look at all roots; empty: at a random sample, always the same, where there are more than 100 000
+@param sample all: look at all roots; a number: at a random sample, always the same, where there are more than that; empty: 100 000
 @needs kept_root_type run_began
 @column root_type span type of the roots
 @column start_state span_type/event_type

@@ -18,7 +18,7 @@
 @param to_start latest start inside the region, seconds from the first event of the run; empty: any
 @param scale even or log: how bins grow, where log leaves out what is not above 0; empty: as said above
 @param bins number of bins, 2 to 500; empty: 50
-@param sample all: look at all roots; empty: at a random sample, always the same, where there are more than 100 000
+@param sample all: look at all roots; a number: at a random sample, always the same, where there are more than that; empty: 100 000
 @needs kept_root_type run_began
 @column root_type span type of the roots
 @column start_state span_type/event_type

@@ -1,18 +1,16 @@
-"""What the page of event sequences shows, read from the database."""
+"""The rows of the page of event sequences: variants of a root type, and the steps of one of them."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from datasette_dnpc.pages.frame import Row, Visit
 from datasette_dnpc.sequences import Bins, LiveVariant, Step, step_bins, steps, variants
-from datasette_dnpc.sql_files import FOLDER, load, queries
 from importers.figures import StepFigures
-
-if TYPE_CHECKING:
-    from datasette.database import Database
 
 SAMPLE = 2000
 """Most roots whose events are read for one page, so that it opens within the time limit."""
@@ -26,13 +24,8 @@ MOST_VARIANTS = 20
 MOST_EVENTS = 200
 """Events of a variant on the page: cells of its strip and rows of its steps."""
 
-MOST_RUNS = 900
-"""Runs to choose from: the latest."""
-
 COUNTED_EVENTS = 60_000
 """Most events read to see how the steps of a variant are spread."""
-
-_SQL = load(FOLDER / "pages")
 
 
 class TooManyEventsError(Exception):
@@ -62,10 +55,10 @@ class Variant:
 class Choice:
     """What was asked for, and what there is to choose from."""
 
-    root_types: list[dict[str, Any]]
-    runs: list[dict[str, Any]]
-    root_type: dict[str, Any] | None
-    run: dict[str, Any] | None
+    root_types: list[Row]
+    runs: list[Row]
+    root_type: Row | None
+    run: Row | None
     app: str = ""
     """Name of an app; empty: all."""
     executor: str = ""
@@ -82,7 +75,6 @@ class Choice:
             "run": self.run["key"] if self.run else "",
             "app": self.app,
             "executor": self.executor,
-            "sample": "",
         }
 
     @property
@@ -104,39 +96,24 @@ class Sequences:
     """Over which roots the steps are."""
     of_roots: int = 0
     """Roots of the chosen variant, in the run and of the app and executor."""
-    examples: list[dict[str, Any]] = field(default_factory=list)
+    examples: list[Row] = field(default_factory=list)
     note: str = ""
     live_variant: LiveVariant | None = None
     """The chosen one, where it was computed on request."""
 
 
-async def _rows(database: Database, sql: str, params: dict[str, Any]) -> list[dict[str, Any]]:
-    result = await database.execute(sql, params)
-    return [dict(row) for row in result.rows]
-
-
-async def choose(database: Database, root_type: str, run: str, app: str = "", executor: str = "") -> Choice:
-    """Read what can be chosen; a root type or run that is not there counts as not asked for."""
-    root_types = await _rows(
-        database,
-        "select span_types.id, span_types.name, kept_root_type.rank is not null as stored"
-        " from span_types left join kept_root_type on kept_root_type.id = span_types.id"
-        " order by kept_root_type.rank is null, kept_root_type.rank, span_types.name",
-        {},
-    )
-    runs = await _rows(
-        database,
-        "select id, key, coalesce(name, key) as name from runs order by :run in (key, name) desc, id desc limit :runs",
-        {"run": run, "runs": MOST_RUNS},
-    )
-    default = await _rows(database, "select type from default_type", {})
-    name = root_type or (default[0]["type"] if default else None)
+async def choose(visit: Visit, root_type: str, run: str, app: str = "", executor: str = "") -> Choice:
+    """Read what can be chosen; a run that is not there counts as not asked for."""
+    root_types = await visit.read("root_types")
+    runs = await visit.read("runs", run=run)
     chosen = next((one for one in runs if run and run in (one["key"], one["name"])), None)
-    tasks = await _rows(database, _SQL["task_choices"].sql, {"run": chosen["key"] if chosen else ""})
+    key = chosen["key"] if chosen else ""
+    [shown] = await visit.read("root_type", root_type=root_type, run=key)
+    tasks = await visit.read("task_choices", run=key)
     return Choice(
         root_types,
-        sorted(runs, key=lambda one: -int(one["id"])),
-        next((one for one in root_types if one["name"] == name), None),
+        runs,
+        next((one for one in root_types if one["name"] == shown["type"]), None),
         chosen,
         app,
         executor,
@@ -144,96 +121,79 @@ async def choose(database: Database, root_type: str, run: str, app: str = "", ex
     )
 
 
-async def read(database: Database, choice: Choice, variant: str) -> Sequences:
+async def read(visit: Visit, choice: Choice, variant: str) -> Sequences:
     """Read the variants of the chosen root type and run, and the steps of one variant."""
     if choice.root_type is None:
         return Sequences(live=False)
-    if choice.root_type["stored"]:
-        return await _stored(database, choice, variant)
-    return await _live(database, choice, variant)
+    return await (_kept if choice.root_type["kept"] else _live)(visit, choice, variant)
 
 
-async def _stored(database: Database, choice: Choice, wanted: str) -> Sequences:
-    assert choice.root_type is not None
-    rows = await _rows(database, queries()["event_sequences"].sql, choice.values)
-    sequences = await _rows(
-        database,
-        "select id, sequence, spans from variants where root_type = :root_type",
-        {"root_type": choice.root_type["id"]},
-    )
-    kept = {row["id"]: row for row in sequences}
-    result = Sequences(live=False, of_variants=rows[0]["of_variants"] if rows else 0)
+async def _kept(visit: Visit, choice: Choice, wanted: str) -> Sequences:
+    rows = await visit.ask("event_sequences", **choice.values)
+    if not rows:
+        return Sequences(live=False)
     # As of the query event_steps: of a common variant only one event may be known.
-    most = max(rows, key=lambda row: row["spans"] * row["events"], default={"variant": ""})
+    most = max(rows, key=lambda row: row["spans"] * row["events"])
     shown = wanted if wanted in {str(row["variant"]) for row in rows} else str(most["variant"])
-    for rank, row in enumerate(rows, start=1):
-        if len(result.variants) >= MOST_VARIANTS and str(row["variant"]) != shown:
-            continue
-        states = [str(state) for state in json.loads(kept[row["variant"]]["sequence"])]
+    ranked = [
+        (rank, row) for rank, row in enumerate(rows, start=1) if rank <= MOST_VARIANTS or str(row["variant"]) == shown
+    ]
+    found = await visit.read("variant_states", variants=json.dumps([row["variant"] for _rank, row in ranked]))
+    states = {row["variant"]: [str(state) for state in json.loads(row["states"])] for row in found}
+    result = Sequences(live=False, of_variants=rows[0]["of_variants"])
+    for rank, row in ranked:
+        of_variant = states[row["variant"]]
         figures = (row["spans"], row["share"], row["mean_duration"])
-        result.variants.append(Variant(row["variant"], rank, states[:MOST_EVENTS], len(states), *figures))
-    chosen = result.chosen = _pick(result.variants, shown)
-    if chosen is None:
-        return result
+        result.variants.append(Variant(row["variant"], rank, of_variant[:MOST_EVENTS], len(of_variant), *figures))
+    chosen = result.chosen = next(one for one in result.variants if str(one.id) == shown)
     if wanted and shown != wanted:
         result.note = f"Variant {wanted} is not among the most common ones here: this is that of most events in all"
-    result.examples = await _rows(
-        database,
-        _SQL["examples"].sql,
-        {"variant": chosen.id, **choice.ids},
-    )
-    measured = await _rows(database, queries()["event_steps"].sql, {**choice.values, "variant": str(chosen.id)})
+    result.examples = await visit.read("examples", variant=chosen.id, **choice.ids)
+    measured = await visit.ask("event_steps", **choice.values, variant=str(chosen.id))
     result.steps = [_step(row) for row in measured[:MOST_EVENTS]]
     result.of_roots = measured[0]["of_roots"]
     result.steps_of = _of(measured[0]["roots"], result.of_roots)
     return result
 
 
-def _step(row: dict[str, Any]) -> Step:
+def _step(row: Row) -> Step:
     """Return a step of a row of the query event_steps."""
     figures = StepFigures(**{name: row[name] for name in StepFigures._fields})
     return Step(f"{row['span_type']}/{row['event_type']}", figures)
 
 
-def bins_asked(choice: Choice, found: Sequences, bins: Bins) -> dict[str, Any]:
-    """Return what the page's SQL ``step_bins`` is asked for, to count the steps of the chosen variant."""
-    assert found.chosen is not None
-    return {
-        "variant": found.chosen.id,
-        **choice.ids,
-        "roots": max(min(COUNTED_EVENTS // found.chosen.events, SAMPLE), 1),
-        "steps": len(found.steps) - 1,
-        "log": int(bins.log),
-        "low": bins.low,
-        "high": bins.high,
-        "bins": bins.number,
-    }
-
-
-async def count_steps(database: Database, choice: Choice, found: Sequences, bins: Bins) -> list[dict[int, int]]:
+async def count_steps(visit: Visit, choice: Choice, found: Sequences, bins: Bins) -> list[dict[int, int]]:
     """Return for each event of the chosen variant how many roots took how long for the step up to it.
 
     That is, bin to roots; bin -1 has those that take no time, which a logarithmic scale has no place for. The first
     event ends no step.
     """
+    assert found.chosen is not None
     if found.live_variant is not None:
         return await asyncio.to_thread(step_bins, found.live_variant, len(found.steps), bins)
+    rows = await visit.read(
+        "step_bins",
+        variant=found.chosen.id,
+        **choice.ids,
+        roots=max(min(COUNTED_EVENTS // found.chosen.events, SAMPLE), 1),
+        steps=len(found.steps) - 1,
+        log=int(bins.log),
+        low=bins.low,
+        high=bins.high,
+        bins=bins.number,
+    )
     counted: list[dict[int, int]] = [{} for _ in found.steps]
-    for row in await _rows(database, _SQL["step_bins"].sql, bins_asked(choice, found, bins)):
+    for row in rows:
         counted[row["position"]] = {int(number): roots for number, roots in json.loads(row["counts"]).items()}
     return counted
 
 
-def live_asked(choice: Choice) -> dict[str, Any]:
-    """Return what the page's SQL ``live_events`` is asked for."""
+async def _live(visit: Visit, choice: Choice, wanted: str) -> Sequences:
     assert choice.root_type is not None
-    return {"root_type": choice.root_type["id"], **choice.ids, "roots": SAMPLE, "events": MOST_READ}
-
-
-async def _live(database: Database, choice: Choice, wanted: str) -> Sequences:
-    asked = live_asked(choice)
-    [counted] = await _rows(database, _SQL["live_roots"].sql, {name: asked[name] for name in _SQL["live_roots"].params})
-    found = await _events(database, asked)
+    roots = {"root_type": choice.root_type["id"], **choice.ids}
+    [counted] = await visit.read("live_roots", **roots)
+    rows = await visit.read("live_events", **roots, roots=SAMPLE, events=MOST_READ)
+    found = await asyncio.to_thread(_grouped, rows)
     with_events = sum(len(variant.roots) for variant in found)
     result = Sequences(live=True, of_variants=len(found))
     result.note = f"Computed now, from the events of {_of(with_events, counted['spans'])}"
@@ -252,35 +212,27 @@ async def _live(database: Database, choice: Choice, wanted: str) -> Sequences:
         result.live_variant = live
         result.of_roots = len(live.roots)
         result.steps_of = _of(len(live.roots), len(live.roots))
-        result.examples = await _live_examples(database, live)
+        result.examples = await _live_examples(visit, live)
     return result
 
 
-async def _events(database: Database, params: dict[str, Any]) -> list[LiveVariant]:
-    result = await database.execute(_SQL["live_events"].sql, params)
-    rows = result.rows
+def _grouped(rows: Sequence[Row]) -> list[LiveVariant]:
+    """Return the variants of rows of ``live_events``. Raises TooManyEventsError."""
     if len(rows) == MOST_READ:
         # The last root may have lost some of its events.
         rows = [row for row in rows if row["root"] != rows[-1]["root"]]
         if not rows:
             raise TooManyEventsError
-    return await asyncio.to_thread(variants, map(tuple, rows))
+    return variants((row["root"], row["time"], row["state"]) for row in rows)
 
 
-async def _live_examples(database: Database, variant: LiveVariant) -> list[dict[str, Any]]:
+async def _live_examples(visit: Visit, variant: LiveVariant) -> list[Row]:
     """Return the fastest, the middle and the slowest root."""
     ordered = sorted(zip(variant.durations, variant.roots, strict=True))
     picked = dict.fromkeys((ordered[0], ordered[(len(ordered) - 1) // 2], ordered[-1]))
-    examples = []
-    for duration, root in picked:
-        [row] = await _rows(
-            database,
-            "select spans.id, uuid, spans.key, coalesce(runs.name, runs.key) as run_name"
-            " from spans left join runs on runs.id = run where spans.id = :id",
-            {"id": root},
-        )
-        examples.append({**row, "duration": duration})
-    return examples
+    rows = await visit.read("live_examples", roots=json.dumps([root for _duration, root in picked]))
+    by_id = {row["id"]: row for row in rows}
+    return [{**by_id[root], "duration": duration} for duration, root in picked]
 
 
 def _pick(found: list[Variant], wanted: str) -> Variant | None:
