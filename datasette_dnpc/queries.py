@@ -114,9 +114,22 @@ def select(conn: sqlite3.Connection, sql: str, params: Mapping[str, Any] | None 
         values = {name: values.get(name, "") for name in query.params}
         sql = query.sql
     register(conn)
-    cursor = conn.execute(sql, values)
+    # SQLite decodes text in half the time in which Python does, but stops at what is not UTF-8.
+    lenient = conn.text_factory
+    conn.text_factory = str
+    try:
+        return _table(conn.execute(sql, values))
+    except sqlite3.OperationalError as error:
+        if "decode" not in str(error):
+            raise
+    finally:
+        conn.text_factory = lenient
+    return _table(conn.execute(sql, values))
+
+
+def _table(cursor: sqlite3.Cursor) -> Table:
     columns = tuple(column[0] for column in cursor.description)
-    return Table(columns, [tuple(row) for row in cursor])
+    return Table(columns, list(map(tuple, cursor)))
 
 
 @contextmanager
