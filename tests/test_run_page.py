@@ -654,6 +654,34 @@ def test_dragging_over_either_chart_zooms(page: Page, real: Path, real_address: 
 
 
 @drives_chromium
+def test_escape_ends_dragging_and_nothing_else(page: Page, real: Path, real_address: str) -> None:
+    run = run_with_workers(real)
+    page.goto(f"{real_address}/run/{run['run']}?from=0&to={run['makespan'] / 2}")
+    address, plot = page.url, page.locator(".dnpc-counts .dnpc-plot")
+    page.locator("#charts").focus()
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 20, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 60, box["y"] + 20)
+    assert page.locator(".dnpc-drag").count() == 1
+    page.keyboard.press("Escape")
+    assert page.locator(".dnpc-drag").count() == 0
+    page.mouse.up()
+    # Up and down is no part of the time.
+    page.mouse.move(box["x"] + 20, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 21, box["y"] + 80)
+    assert page.locator(".dnpc-drag").count() == 0
+    page.mouse.up()
+    assert page.url.partition("#")[0] == address
+    page.locator("#charts").focus()
+    page.keyboard.press("Escape")
+    page.wait_for_url(lambda url: "from=" not in url)
+
+
+@drives_chromium
 def test_keys_zoom_and_move(page: Page, real: Path, real_address: str) -> None:
     run = run_with_workers(real)
     whole, near = run["makespan"], run["makespan"] / 500

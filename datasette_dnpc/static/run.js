@@ -50,43 +50,8 @@
     });
 
     for (const plot of charts.querySelectorAll(".dnpc-plot")) {
-        let drag = null;
-        const place = event => {
-            const box = plot.getBoundingClientRect();
-            return Math.min(Math.max((event.clientX - box.left - plot.clientLeft) / plot.clientWidth, 0), 1);
-        };
-        plot.addEventListener("dragstart", event => event.preventDefault());
-        plot.addEventListener("pointerdown", event => {
-            if (event.button !== 0) return;
-            drag = {x: event.clientX, from: place(event), shown: null};
-        });
-        window.addEventListener("pointermove", event => {
-            if (!drag || (!drag.shown && Math.abs(event.clientX - drag.x) < 5)) return;
-            if (!drag.shown) {
-                drag.shown = document.createElement("div");
-                drag.shown.className = "dnpc-drag";
-                plot.append(drag.shown);
-            }
-            const to = place(event);
-            drag.shown.style.left = `${100 * Math.min(drag.from, to)}%`;
-            drag.shown.style.width = `${100 * Math.abs(to - drag.from)}%`;
-        });
-        const stop = () => {
-            if (drag && drag.shown) drag.shown.remove();
-            drag = null;
-        };
-        window.addEventListener("pointercancel", stop);
-        window.addEventListener("pointerup", event => {
-            if (!drag) return;
-            const {from, shown} = drag;
-            stop();
-            if (!shown) return;
-            // Where the pointer is let go over a bar, it is not a click on it.
-            const swallow = click => { click.preventDefault(); click.stopPropagation(); };
-            window.addEventListener("click", swallow, {capture: true, once: true});
-            setTimeout(() => window.removeEventListener("click", swallow, {capture: true}), 50);
-            const to = place(event);
-            show(first + seconds * Math.min(from, to), first + seconds * Math.max(from, to));
+        dnpcDrag(plot, plot, "x", (from, to) => {
+            show(first + seconds * Math.min(from.x, to.x), first + seconds * Math.max(from.x, to.x));
         });
     }
 })();
