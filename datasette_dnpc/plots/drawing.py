@@ -78,11 +78,16 @@ def line_width(count: int) -> float:
 MOST_NAMES = 80
 """Names beside bars that are drawn: more can't be read, and take longer than all else."""
 
+_LARGE_NAMES = 15
+"""Names that have room in letters of the usual size."""
 
-def name_bars(ax: Axes, names: Sequence[str]) -> None:
+
+def name_bars(ax: Axes, names: Sequence[object]) -> None:
     """Name bars that are one below the other, from 0 on; of too many, every so-many-th."""
     every = len(names) // MOST_NAMES + 1
-    ax.set_yticks(range(0, len(names), every), names[::every], parse_math=False)
+    texts = [printable(name) for name in names[::every]]
+    size = "medium" if len(texts) <= _LARGE_NAMES else "x-small"
+    ax.set_yticks(range(0, len(names), every), texts, parse_math=False, fontsize=size)
     ax.invert_yaxis()
 
 
@@ -91,8 +96,6 @@ def name_places(ax: Axes, rows: Table, spans: Numbers, places: Floats) -> None:
     name = next((name for name in ("label", "key") if rows.has(name)), None)
     ax.invert_yaxis()
     if name and len(places) <= 40:
-        texts = rows.column(name)
-        labels = [printable(texts[index]) for index in spans.kept]
-        ax.set_yticks(places, labels, parse_math=False)
+        ax.set_yticks(places, [printable(text) for text in spans.of(rows, name)], parse_math=False)
     else:
         ax.set_yticks([])

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
-from datasette_dnpc.plots.drawing import axes, draw_by_group
-from datasette_dnpc.plots.labels import colours, legend, note, printable
+from datasette_dnpc.plots.drawing import axes, draw_by_group, name_bars
+from datasette_dnpc.plots.labels import colours, legend, note
 from datasette_dnpc.plots.rows import Numbers, Source, numbers, said_total, table
 from datasette_dnpc.queries import Table
 
@@ -52,7 +52,7 @@ def shares(
 
     draw_by_group(ax, rows, drawn, ("resource",), bars)
     ax.axvline(100, color="0.2", linewidth=1, linestyle="dashed")
-    _name_bars(ax, rows, drawn)
+    name_bars(ax, drawn.of(rows, "label"))
     ax.set_xlabel("used of what was given (%), the line is all")
     note(ax, text)
     return ax
@@ -111,7 +111,7 @@ def parts(
         handles.append(ax.barh(places, piece, left=left, color=colour))
         left += piece
     legend(ax, handles, [name.replace("_", " ") for name in known.pieces])
-    _name_bars(ax, rows, drawn)
+    name_bars(ax, drawn.of(rows, "label"))
     ax.set_xlabel(known.label)
     note(ax, text)
     return ax
@@ -122,15 +122,6 @@ def _first_bars(drawn: Numbers) -> tuple[Numbers, str]:
     shown = Numbers(drawn.values[:MOST_BARS], drawn.kept[:MOST_BARS], drawn.left_out, drawn.of_rows)
     without = len(drawn.kept) - len(shown.kept)
     return shown, drawn.note + (f", without the last {without:,} of them" if without else "")
-
-
-def _name_bars(ax: Axes, rows: Table, drawn: Numbers) -> None:
-    texts = rows.column("label")
-    labels = [printable(texts[index]) for index in drawn.kept]
-    ax.set_yticks(
-        np.arange(len(labels)), labels, parse_math=False, fontsize="x-small" if len(labels) > 15 else "medium"
-    )
-    ax.invert_yaxis()
 
 
 def _nodes_note(rows: Table, drawn: Numbers) -> str:

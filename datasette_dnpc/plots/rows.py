@@ -34,6 +34,11 @@ class Numbers:
     of_rows: int = 0
     """How many rows there are, where those asked for are only the first of them."""
 
+    def of(self, rows: Table, column: str) -> list[Any]:
+        """Return another column's values in the rows drawn."""
+        values = rows.column(column)
+        return [values[index] for index in self.kept]
+
     @property
     def note(self) -> str:
         """Say how many rows are drawn, of how many, and how many are left out and why."""

@@ -128,8 +128,7 @@ def _name_tree(ax: Axes, rows: Table, drawn: Numbers) -> None:
     if len(drawn.kept) > MOST_NAMED:
         ax.set_yticks([])
         return
-    texts = rows.column("label")
-    labels = [printable(texts[index]) for index in drawn.kept]
+    labels = [printable(text) for text in drawn.of(rows, "label")]
     ax.set_yticks(range(len(labels)), labels, parse_math=False, fontfamily="monospace", fontsize=_NAME_SIZE, ha="left")
     # A letter of this font is 0.602 of its size wide.
     ax.tick_params(axis="y", pad=0.61 * _NAME_SIZE * max(map(len, labels), default=0) + 8)
@@ -150,10 +149,9 @@ def steps(
     rows, ax = table(data, sql, params), axes(ax)
     drawn = numbers(rows, "mean", "cumulative")
     mean, cumulative = drawn.values.T
-    texts = rows.column("step")
     places = np.arange(len(mean))
     ax.barh(places, mean, left=cumulative - mean, color=colours(1)[0])
-    name_bars(ax, [printable(texts[index]) for index in drawn.kept])
+    name_bars(ax, drawn.of(rows, "step"))
     ax.set_xlabel("mean seconds since the first event; each bar ends at its event")
     roots, total = said_total(rows, "roots") or 0, said_total(rows, "of_roots") or 0
     note(ax, drawn.note + (f", means over a sample of {roots:,} of {total:,} roots" if total > roots else ""))
@@ -170,10 +168,9 @@ def ranking(
     """Draw one bar a row, in their order: ``label`` (a text) and ``duration`` in seconds."""
     rows, ax = table(data, sql, params), axes(ax)
     drawn = numbers(rows, "duration")
-    texts = rows.column("label")
     places = np.arange(len(drawn.kept))
     ax.barh(places, drawn.values[:, 0], color=colours(1)[0])
-    name_bars(ax, [printable(texts[index]) for index in drawn.kept])
+    name_bars(ax, drawn.of(rows, "label"))
     ax.set_xlabel("duration (s)")
     note(ax, drawn.note)
     return ax

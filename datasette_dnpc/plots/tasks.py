@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
-from datasette_dnpc.plots.drawing import axes
-from datasette_dnpc.plots.labels import colours, legend, note, printable
+from datasette_dnpc.plots.drawing import axes, name_bars
+from datasette_dnpc.plots.labels import colours, legend, note
 from datasette_dnpc.plots.rows import Source, numbers, said_total, table
 
 MOST_BARS = 40
@@ -74,8 +74,7 @@ def stacked(
         widths = np.array([amounts.get((bar, kind), 0.0) for bar in names], float)
         handles.append(ax.barh(places, widths, left=left, color=colour))
         left += widths
-    ax.set_yticks(places, [printable(bar) for bar in names], parse_math=False)
-    ax.invert_yaxis()
+    name_bars(ax, names)
     # A last piece of no length would leave the longest bar no room.
     ax.set_xlim(0, 1.04 * left.max(initial=0) or 1)
     ax.set_xlabel(stack.label)
@@ -109,11 +108,10 @@ def chain(
     places = np.arange(len(seconds))
     ax.barh(places, seconds, left=total - seconds, color=colours(1)[0])
     if len(places) <= MOST_BARS:
-        texts = rows.column("label")
-        ax.set_yticks(places, [printable(texts[index]) for index in drawn.kept], parse_math=False)
+        name_bars(ax, drawn.of(rows, "label"))
     else:
         ax.set_ylabel("position in the chain")
-    ax.invert_yaxis()
+        ax.invert_yaxis()
     ax.set_xlabel("seconds along the chain")
     count = said_total(rows, "of_tasks") or 0
     note(ax, drawn.note + (f", the last of a chain of {count:,} tasks" if count > len(rows.rows) else ""))

@@ -1,5 +1,4 @@
 -- Times in which slots of the workers in `places` had no task; of those that a task ended, 1 in the `one_in` of `looked_at`.
--- Looking up the stay before takes a third of the time of a window function, and can be done for some only.
 gaps as (
     select
         worker,
@@ -9,23 +8,17 @@ gaps as (
         slot,
         1 as slots,
         coalesce(free_from, first_sign) as began,
-        ended,
-        ended - coalesce(free_from, first_sign) as duration,
+        ending.began as ended,
+        ending.began - coalesce(free_from, first_sign) as duration,
         iif(
             free_from is null,
             null,
             (
-                select before.span
-                from stays as before
-                where before.worker = ending.worker
-                    and before.slot = ending.slot
-                    and (before.began, before.ended, before.span) < (ending.ended, ending.until, ending.span_after)
-                order by before.began desc, before.ended desc, before.span desc
-                limit 1
+-- part stay_before what=span later=ending
             )
         ) as span_before,
-        span_after,
-        task_after,
+        span as span_after,
+        task as task_after,
         stands_for
     from (
         select
@@ -35,19 +28,13 @@ gaps as (
             places.block,
             places.began as first_sign,
             stays.slot,
-            stays.began as ended,
-            stays.ended as until,
-            stays.span as span_after,
-            stays.task as task_after,
+            stays.began,
+            stays.ended,
+            stays.span,
+            stays.task,
             looked_at.one_in as stands_for,
             (
-                select before.ended
-                from stays as before
-                where before.worker = stays.worker
-                    and before.slot = stays.slot
-                    and (before.began, before.ended, before.span) < (stays.began, stays.ended, stays.span)
-                order by before.began desc, before.ended desc, before.span desc
-                limit 1
+-- part stay_before what=ended later=stays
             ) as free_from
         from looked_at
         cross join places
@@ -56,7 +43,7 @@ gaps as (
         where looked_at.one_in = 1
             or ((cast(stays.began * 1000000 as integer) % 16777213 * 2654435761 >> 12) & 65535) % looked_at.one_in = 0
     ) as ending
-    where ended > coalesce(free_from, first_sign)
+    where ending.began > coalesce(free_from, first_sign)
     union all
     select
         last.worker,

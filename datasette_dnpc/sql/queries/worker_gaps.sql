@@ -31,13 +31,7 @@ with places as materialized (
 between_tasks as materialized (
     select
         stays.began - (
-            select before.ended
-            from stays as before
-            where before.worker = stays.worker
-                and before.slot = stays.slot
-                and (before.began, before.ended, before.span) < (stays.began, stays.ended, stays.span)
-            order by before.began desc, before.ended desc, before.span desc
-            limit 1
+-- part stay_before what=ended later=stays
         ) as gap,
         stays.*
     from places
@@ -70,24 +64,12 @@ gaps as (
         chosen.slot,
         1 as slots,
         (
-            select before.ended
-            from stays as before
-            where before.worker = chosen.worker
-                and before.slot = chosen.slot
-                and (before.began, before.ended, before.span) < (chosen.began, chosen.ended, chosen.span)
-            order by before.began desc, before.ended desc, before.span desc
-            limit 1
+-- part stay_before what=ended later=chosen
         ) as began,
         chosen.began as ended,
         chosen.gap as duration,
         (
-            select before.span
-            from stays as before
-            where before.worker = chosen.worker
-                and before.slot = chosen.slot
-                and (before.began, before.ended, before.span) < (chosen.began, chosen.ended, chosen.span)
-            order by before.began desc, before.ended desc, before.span desc
-            limit 1
+-- part stay_before what=span later=chosen
         ) as span_before,
         chosen.span as span_after,
         chosen.task as task_after,
