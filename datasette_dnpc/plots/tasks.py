@@ -34,8 +34,15 @@ STACKS = (
 )
 """Those that are known. The first that rows have is drawn."""
 
-_PALE = {"busy": "0.85"}
-"""Colour of what is only there to compare with."""
+_OWN_COLOURS = {
+    "busy": "0.85",
+    "done": "tab:blue",
+    "memoized": "tab:cyan",
+    "failed": "tab:red",
+    "dependency failed": "tab:orange",
+    "unfinished": "tab:gray",
+}
+"""Of pieces that mean the same in every plot; pale is what is only there to compare with."""
 
 
 def stacked(
@@ -70,9 +77,8 @@ def stacked(
     places, left = np.arange(len(names)), np.zeros(len(names))
     handles = []
     for kind, colour in zip(kinds, colours(len(kinds)), strict=True):
-        colour = _PALE.get(kind, colour)
         widths = np.array([amounts.get((bar, kind), 0.0) for bar in names], float)
-        handles.append(ax.barh(places, widths, left=left, color=colour))
+        handles.append(ax.barh(places, widths, left=left, color=_OWN_COLOURS.get(kind, colour)))
         left += widths
     name_bars(ax, names)
     # A last piece of no length would leave the longest bar no room.
