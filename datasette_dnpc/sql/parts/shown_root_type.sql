@@ -1,4 +1,4 @@
--- The root type that is asked for, else the first by rank that the run has.
+-- The type that is asked for, else the first by rank that the run has.
 shown_root_type as materialized (
     select coalesce(nullif(:root_type, ''), (
         select type
