@@ -21,14 +21,17 @@ from importers.recognise import refusal, unreadable
 from importers.report import drift_lines, plain, report_rows, summary_text
 from importers.times import UnknownZone, clock_of_name
 
-database_option: Callable[[Any], Any] = click.option(
-    "--db",
-    "database",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default="dnpc.sqlite3",
-    show_default=True,
-    help="The database to make or extend.",
-)
+
+def _database_option(to_do: str) -> Callable[[Any], Any]:
+    return click.option(
+        "--db",
+        "database",
+        type=click.Path(dir_okay=False, path_type=Path),
+        default="dnpc.sqlite3",
+        show_default=True,
+        help=f"The database to {to_do}.",
+    )
+
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -91,7 +94,7 @@ def main() -> None:
     type=click.Path(exists=True, path_type=Path),
     metavar="PATH...",
 )
-@database_option
+@_database_option("make or extend")
 @click.option("--timezone", metavar="ZONE", help="Zone of local times in logs of runs that do not show it themselves, "
               "like America/Chicago or -06:00. Default: this machine's.")  # fmt: skip
 @click.option("--pattern-file", "pattern_files", multiple=True, type=_FILE, metavar="FILE",
@@ -197,7 +200,7 @@ def _tell(summary: Summary, quiet: bool) -> None:
 
 
 @main.command()
-@database_option
+@_database_option("read")
 @click.option("--check", is_flag=True, help="List only the lines that look like events but match no pattern, "
               "and exit with status 1 if there are any: for a test after an upgrade of Parsl.")  # fmt: skip
 def sources(database: Path, check: bool) -> None:
@@ -221,7 +224,7 @@ def sources(database: Path, check: bool) -> None:
 
 @main.command()
 @click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path), metavar="[PATH]...")
-@database_option
+@_database_option("make or extend")
 @click.option("--timezone", metavar="ZONE", help="As of dnpc import.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve on. Others than this machine "
               "can reach any but the default, and see all of the database.")  # fmt: skip
@@ -271,7 +274,7 @@ def export() -> None:
 
 @export.command()
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
-@database_option
+@_database_option("read")
 def parquet(folder: Path, database: Path) -> None:
     """Write each table as a Parquet file into a new folder, which DuckDB and Spark query.
 
