@@ -31,7 +31,6 @@ WHOLE = {
     ("slot_gap_layer", "worker"): "as slot_gap",
     ("span_type_relation", "left_type"): "counts the pairs of spans of all types",
     ("span_type_relation", "run"): "as left_type",
-    ("task_dependency", "run"): "the table of tasks is kept by task",
     ("worker_busy", "span"): "an index of spans on workers would serve this only: the table subspans has their workers",
     ("worker_gap", "run"): "as slot_gap",
 }
