@@ -26,6 +26,7 @@ from importers.pattern import Hit, Pattern
 from importers.rows import DRIFT, Batch, storable
 from importers.runs import RUN_LOGS, has_tasks, read_run, run_name
 from importers.sources import Progress, Source
+from importers.span_numbers import NONE, SpanNumbers
 from importers.times import EPOCH
 
 NAME = "parsl_log"
@@ -65,8 +66,8 @@ class Reader:
         self.executor_tasks = ExecutorTasks(batch)
         self._workflows: dict[str, int] = {}
         # By run, and then by the task's number as it is written. Most tasks have one try.
-        self._tasks: defaultdict[str, dict[bytes, int]] = defaultdict(dict)
-        self._first_tries: defaultdict[str, dict[bytes, int]] = defaultdict(dict)
+        self._tasks: defaultdict[str, SpanNumbers[bytes]] = defaultdict(SpanNumbers)
+        self._first_tries: defaultdict[str, SpanNumbers[bytes]] = defaultdict(SpanNumbers)
         self._later_tries: dict[tuple[str, bytes, int], int] = {}
         self._retries: defaultdict[tuple[str, bytes], int] = defaultdict(int)
 
@@ -80,22 +81,23 @@ class Reader:
     def task(self, run: str, task: bytes) -> int:
         """Return the span of a task, in its run."""
         tasks = self._tasks[run]
-        span = tasks.get(task)
-        if span is None:
-            span = tasks[task] = self.batch.new_span(TASK, task.decode(), run=run)
+        span = tasks[task]
+        if span == NONE:
+            span = self.batch.new_span(TASK, task.decode(), run=run)
+            tasks.add(task, span)
         return span
 
     def try_(self, run: str, task: bytes, try_id: int) -> int:
         """Return the span of a try, in its task, in its run."""
-        span = self._later_tries.get((run, task, try_id)) if try_id else self._first_tries[run].get(task)
-        if span is not None:
+        span = self._later_tries.get((run, task, try_id), NONE) if try_id else self._first_tries[run][task]
+        if span != NONE:
             return span
         parent, name = self.task(run, task), task.decode()
         span = self.batch.new_span(TRY, name, str(try_id), run=run)
         if try_id:
             self._later_tries[run, task, try_id] = span
         else:
-            self._first_tries[run][task] = span
+            self._first_tries[run].add(task, span)
         self.batch.subspan(parent, span, str(try_id))
         self.batch.subspan(self.workflow(run), parent, name)
         return span

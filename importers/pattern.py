@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from importers.rows import Batch
+from importers.span_numbers import RECENT
 
 LATEST = 1e11
 """Seconds since 1970: a time beyond it, or before 1970, is a mistake in the log."""
@@ -227,6 +228,9 @@ class _Keyed:
             values = tuple(item if name == self._each else match[name] for name in self._groups)
         span = self._seen.get(values)
         if span is None:
+            if len(self._seen) >= RECENT:
+                # The batch knows them all, in less memory.
+                self._seen.clear()
             span = self._seen[values] = self._make(values)
         return span
 

@@ -18,6 +18,7 @@ from importers.pattern_file import PatternFormat
 from importers.plugins import Outside
 from importers.reading import SMALL, Reading, ReadSource, Sink, no_cycle_collection, read_all, size_of
 from importers.readonly import open_readonly
+from importers.rows import Batch
 from importers.runs import has_tasks, read_run
 from importers.sources import Importer, Source, Unread, find_sources
 from importers.store import Store, clock_text
@@ -170,6 +171,8 @@ def _store(store: Store, found: ReadSource, summary: Summary, version: str) -> N
         summary.unchanged_gave_rows |= known.records > 0
     else:
         store.add(found.source, found.batch, found.size, found.fingerprint)
+        # Its rows are in the database now.
+        found.batch = Batch(found.batch.run, found.batch.format, found.batch.records)
         summary.read.append(found)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from typing import Protocol, TypeAlias
 
 from importers.database import StoreError
@@ -210,24 +211,26 @@ class Reader:
 def _read_for(sending: Connection, asked: list[tuple[Source, bool]], added: Added) -> None:
     """Read sources for another process."""
     _end_with_parent()
-    ahead: queue.Queue[Batch | ReadSource | BaseException | None] = queue.Queue(PARTS_AHEAD)
+    # Packed, rows take a fifth of the memory.
+    ahead: queue.Queue[memoryview | None] = queue.Queue(PARTS_AHEAD)
+
+    def put(found: Batch | ReadSource | BaseException) -> None:
+        ahead.put(ForkingPickler.dumps(found))
 
     def send() -> None:
-        while (found := ahead.get()) is not None:
+        while (packed := ahead.get()) is not None:
             try:
-                sending.send(found)
+                sending.send_bytes(packed)
             except OSError:
                 os._exit(1)  # nobody takes it
-            except Exception as error:
-                sending.send(error)
 
     sender = threading.Thread(target=send, daemon=True)
     sender.start()
     try:
         for source, in_parts in asked:
-            ahead.put(read_source(source, formats=added, sink=ahead.put if in_parts else None))
+            put(read_source(source, formats=added, sink=put if in_parts else None))
     except Exception as error:
-        ahead.put(error)
+        put(error)
     ahead.put(None)
     sender.join()
 

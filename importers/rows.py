@@ -14,6 +14,7 @@ from operator import lt
 from typing import Any, NamedTuple
 
 from importers.keys import KeyPrefix, uuids_of
+from importers.span_numbers import NONE, SpanNumbers
 from importers.times import Clock
 
 TEXT_KEPT = 500
@@ -167,20 +168,25 @@ class Batch:
     first_span: int = 0
     events_given: int = 0
     times_given: list[float] = field(default_factory=list)
-    _span_index: dict[tuple[str, ...], int] = field(default_factory=dict)
+    # By all that names a span but the part that varies most.
+    _span_index: dict[tuple[str | int, ...], SpanNumbers[str]] = field(default_factory=dict)
     _event_type_index: dict[str, int] = field(default_factory=dict)
     _kinds: Counter[str] = field(default_factory=Counter)
 
     def span(self, span_type: str, *key: str, run: str | None = None) -> int:
         """Return the number of a span, made on first mention."""
         run = self.run if run is None else run
-        identity = (run, span_type, *key)
-        index = self._span_index.get(identity)
-        if index is None:
-            index = self._span_index[identity] = self.first_span + len(self.span_types)
-            self.span_runs.append(run)
-            self.span_types.append(span_type)
-            self.span_keys.append(key)
+        identity: tuple[str, ...] = (run, span_type, *key)
+        # Of a task and its try, the task; of an executor and its task, the task.
+        varies = 2 if key and key[0].isdigit() else len(key) + 1
+        scope: tuple[str | int, ...] = (varies, *identity[:varies], *identity[varies + 1 :])
+        spans = self._span_index.get(scope)
+        if spans is None:
+            spans = self._span_index[scope] = SpanNumbers()
+        index = spans[identity[varies]]
+        if index == NONE:
+            index = self.new_span(span_type, *key, run=run)
+            spans.add(identity[varies], index)
         return index
 
     def annotate(self, span: int, /, **values: Any) -> None:

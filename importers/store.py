@@ -44,7 +44,7 @@ class Store:
         self._event_types = _Names(conn, "event_types")
         self._metrics = _Names(conn, "metrics")
         self._loaded: set[str] = set()
-        self._ids: SpanIds[bytes] = SpanIds(conn)
+        self._ids = SpanIds(conn)
         self._next_id: int = conn.execute("SELECT coalesce(max(id), 0) + 1 FROM span_rows").fetchone()[0]
         self._new = _NewSpans()
         self._first_new = self._next_id
@@ -296,6 +296,9 @@ class Store:
     def flush(self) -> None:
         """Write what is left of spans, and make the indexes."""
         self._write_spans()
+        # From here on, there is no other look at all spans.
+        self._loaded.clear()
+        self._ids.clear()
         for run in self._stale_bounds:
             self._rebound(run)
         if self._unindexed:

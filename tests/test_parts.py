@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from importers import rows, span_ids
+from importers import pattern, rows, span_ids, span_numbers
 from importers.rows import Batch
 from importers.span_ids import SpanIds
 from tests.benchmarks.htex_run import write_run
@@ -26,6 +26,8 @@ def test_parts_give_the_same_database(
     read_in_blocks(monkeypatch, 5000)
     monkeypatch.setattr(rows, "MANY", 7)
     monkeypatch.setattr(span_ids, "IN_MEMORY", in_memory)
+    for module in (span_numbers, pattern):
+        monkeypatch.setattr(module, "RECENT", in_memory + 1)
     parts = 0
     handed_over = Batch.hand_over
 
@@ -61,21 +63,25 @@ def test_parts_of_other_processes_give_the_same_database(tmp_path: Path, monkeyp
 def test_ids_are_kept_in_memory_and_on_disk(monkeypatch: pytest.MonkeyPatch, in_memory: int) -> None:
     monkeypatch.setattr(span_ids, "IN_MEMORY", in_memory)
     with closing(sqlite3.connect(":memory:")) as conn:
-        ids: SpanIds[str] = SpanIds(conn)
-        expected: dict[str, int] = {}
+        ids = SpanIds(conn)
+        expected: dict[bytes, int] = {}
         for start in range(0, 40, 4):
-            new = {f"uuid {(i * 7) % 40}": i for i in range(start, start + 4)}
+            new = {b"uuid %d" % (i * 7 % 40): i for i in range(start, start + 4)}
             assert ids.isdisjoint(list(new)) and not (expected and ids.isdisjoint([*new, min(expected)]))
             ids.update(new.items())
             expected |= new
             assert {uuid: ids.get(uuid) for uuid in expected} == expected
-            assert ids.get("another") is None
+            assert ids.get(b"another") is None
+        ids.clear()
+        assert ids.isdisjoint(expected)
+        ids.update([(b"another", 7)])
+        assert ids.get(b"another") == 7 and ids.get(min(expected)) is None
 
 
 def test_ids_take_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(span_ids, "IN_MEMORY", 1000)
     with closing(sqlite3.connect(":memory:")) as conn:
-        ids: SpanIds[bytes] = SpanIds(conn)
+        ids = SpanIds(conn)
         tracemalloc.start()
         for start in range(0, 20_000, 500):
             ids.update((i.to_bytes(16, "big"), i) for i in range(start, start + 500))
