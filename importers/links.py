@@ -233,18 +233,20 @@ def _nest(
     # CROSS JOIN keeps this order of loops: without statistics, SQLite may take the other, which is quadratic.
     loops = "spans b CROSS JOIN spans a" if nesting.named_inside else "spans a CROSS JOIN spans b"
     between_ids, between_run_ids = ", ".join(map(str, between)), ", ".join(map(str, between_runs))
+    is_alone = f"""NOT EXISTS (
+        SELECT 1 FROM spans c WHERE c.run IN ({between_run_ids}) AND c.type IN ({between_ids}) AND c.key = b.key)"""
     conn.execute(
         """DELETE FROM subspans WHERE superspan IN (SELECT id FROM spans WHERE run = :run AND type = :outer)
            AND EXISTS (SELECT 1 FROM spans WHERE id = subspan AND type = :inner AND run = :inner_run)""",
         values,
     )
     conn.execute(
+        # Often a layer between has all of them, which is told without finding the superspan of each.
         f"""INSERT OR IGNORE INTO subspans (superspan, subspan, key)
             SELECT a.id, b.id, substr(b.key, instr(b.key, '/') + 1)
             FROM {loops} ON b.run = :inner_run AND b.type = :inner AND {nesting.on}
-            WHERE a.run = :run AND a.type = :outer AND NOT EXISTS (
-                SELECT 1 FROM spans c
-                WHERE c.run IN ({between_run_ids}) AND c.type IN ({between_ids}) AND c.key = b.key)""",
+            WHERE a.run = :run AND a.type = :outer AND {is_alone}
+            AND EXISTS (SELECT 1 FROM spans b WHERE b.run = :inner_run AND b.type = :inner AND {is_alone})""",
         values,
     )
 
@@ -275,15 +277,18 @@ def _count(
         (right, left, from_right, right_expects),
     ):
         conn.execute(
+            # With a limit, SQLite keeps to the inner query: else it puts the searches in place of each of their names.
             f"""INSERT OR IGNORE INTO joins (run, source, kind, left_type, right_type, made, missing)
                 SELECT :run, source, :kind, :this, :other, sum(joined), sum(NOT joined)
                 FROM (SELECT coalesce(
                                  (SELECT source FROM events WHERE span = a.id LIMIT 1),
                                  (SELECT source FROM samples WHERE span = a.id ORDER BY time LIMIT 1)) AS source,
-                             EXISTS (SELECT 1 FROM {table} CROSS JOIN spans b ON b.id = {table}.{there}
-                                     WHERE {table}.{here} = a.id AND b.type = :other) AS joined,
-                             {expected} AS expected
-                      FROM spans a WHERE a.run = :run AND a.type = :this)
-                WHERE source IS NOT NULL AND (joined OR expected) GROUP BY source""",
+                             CASE
+                                 WHEN EXISTS (SELECT 1 FROM {table} CROSS JOIN spans b ON b.id = {table}.{there}
+                                              WHERE {table}.{here} = a.id AND b.type = :other) THEN 1
+                                 WHEN {expected} THEN 0
+                             END AS joined
+                      FROM spans a WHERE a.run = :run AND a.type = :this LIMIT -1)
+                WHERE source IS NOT NULL AND joined IS NOT NULL GROUP BY source""",
             {"run": run, "kind": kind, "this": this, "other": other},
         )

@@ -63,14 +63,6 @@ class Block:
     start: int
     data: bytes
 
-    def pieces(self) -> Iterator[Block]:
-        """Yield its lines in blocks of about the size ``BLOCK``."""
-        begin = 0
-        while begin < len(self.data):
-            end = self.data.find(b"\n", begin + BLOCK) + 1 or len(self.data)
-            yield Block(self.start + begin, self.data[begin:end])
-            begin = end
-
 
 def blocks(
     path: Path, fingerprint: hashlib._Hash, batch: Batch, progress: Callable[[int], object], size: int = BLOCK

@@ -11,8 +11,9 @@ import ast
 import hashlib
 import re
 import warnings
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,8 +40,8 @@ BLOCK = "parsl.rundir.block"
 ROOTS = (TASK,)
 IN_PARTS = True
 
-SHARED_LOG_BLOCK = 1 << 26
-"""Bytes read at a time: what tells runs apart in one log may lie far from the records it is about."""
+BLOCKS_AT_ONCE = 64
+"""Blocks that are looked at together: what tells runs apart in one log may lie far from the records it is about."""
 
 
 _OF_OTHER_RUN = "of another run in the same process: its own log has it"
@@ -436,20 +437,19 @@ def read(source: Source, batch: Batch, progress: Progress) -> str:
     elif source.run.utc_offset is not None:
         batch.run_offsets[source.run.run_id] = source.run.utc_offset
     reader, threads = Reader(batch, source.path.name), Threads(source.run.key)
-    for block in blocks(source.path, fingerprint, batch, progress, SHARED_LOG_BLOCK):
-        batch.format = batch.format or dialect(block)
-        threads.read(block, batch.format == JSONLOG)
-        for piece in block.pieces():
-            _read_piece(piece, batch, threads, reader)
+    found = blocks(source.path, fingerprint, batch, progress)
+    while together := deque(islice(found, BLOCKS_AT_ONCE)):
+        batch.format = batch.format or dialect(together[0])
+        threads.read(together, batch.format == JSONLOG)
+        while together:
+            _read_block(together.popleft(), batch, threads, reader)
             batch.hand_over_many()
-        # Blocks are large: this one is not kept while the next is read.
-        del block, piece
     for (_run, _block), hit in reader.allocated.items():
         batch.reject("a block of an executor that is not named", hit.offset, hit.match[0])
     return fingerprint.hexdigest()
 
 
-def _read_piece(block: Block, batch: Batch, threads: Threads, reader: Reader) -> None:
+def _read_block(block: Block, batch: Batch, threads: Threads, reader: Reader) -> None:
     for record in watch(PATTERNS, PARSL_KNOWN).records(block, EPOCH, batch):
         offset = record[0]
         run = threads.run_of(offset)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Sequence
+from itertools import accumulate, chain, product
 from typing import Any, NamedTuple
 
 from importers.logfile import Block, json_record
@@ -65,15 +67,15 @@ class Threads:
         self._serves: dict[str, str] = {}
         self._now: dict[str, str | None] = {}
 
-    def read(self, block: Block, is_json: bool) -> None:
-        """Learn from a block. Cheap until a second run id turns up."""
-        if not self._is_shared(block.data) and self.run_at is None:
+    def read(self, blocks: Sequence[Block], is_json: bool) -> None:
+        """Learn from some blocks. Cheap until a second run id turns up."""
+        if not self._is_shared([block.data for block in blocks]) and self.run_at is None:
             return
-        lines = list(_json_lines(block) if is_json else _text_lines(block))
+        lines = list(chain.from_iterable(map(_json_lines if is_json else _text_lines, blocks)))
         now = dict(self._now)
         for line in lines:
             self._learn_labels(line)
-        # What each thread was doing where the block begins: the lines are gone through once more.
+        # What each thread was doing where the blocks begin: the lines are gone through once more.
         self._now = now
         for line in lines:
             if (match := _LAUNCHED.match(line.message)) and (run := self._of_label(match[1])) is not None:
@@ -95,20 +97,24 @@ class Threads:
             if (run := self._follow(line)) is not None:
                 self.run_at.setdefault(line.offset, run)
 
-    def _is_shared(self, data: bytes) -> bool:
-        """Tell whether the log holds records of more than one run, from a few searches of a block."""
-        self._began |= {run.decode("utf-8", "replace") for run in re.findall(rb"Run id is: ([^\s\"]+)", data)}
-        self._labels_added |= set(re.findall(rb"Adding executor (\S+) of type ", data))
+    def _is_shared(self, data: Sequence[bytes]) -> bool:
+        """Tell whether the log holds records of more than one run, from a few searches of its blocks."""
+
+        def count(text: bytes) -> int:
+            return sum(block.count(text) for block in data)
+
+        for block in data:
+            if b"Run id is: " in block:
+                self._began |= {run.decode("utf-8", "replace") for run in re.findall(rb"Run id is: ([^\s\"]+)", block)}
+            if b"Adding executor " in block:
+                self._labels_added |= set(re.findall(rb"Adding executor (\S+) of type ", block))
         # The log of a kernel that started later begins there, and so lacks the other's first lines. Counting is
         # faster than matching each launch.
-        launches = data.count(b" launched on executor ")
-        own = sum(
-            data.count(b" launched on executor " + label + end)
-            for label in self._labels_added
-            for end in (b" ", b"\n", b'"')
-        )
-        foreign = bool(self._labels_added) and own < launches
-        twice = any(data.count(text) > 1 for text in _ONCE)
+        launches = count(b" launched on executor ")
+        ends = product(sorted(self._labels_added), (b" ", b"\n", b'"'))
+        own = accumulate(count(b" launched on executor " + label + end) for label, end in ends)
+        foreign = bool(self._labels_added) and not any(found >= launches for found in own)
+        twice = any(count(text) > 1 for text in _ONCE)
         others = bool(self._began - {self.own_run})
         # Records come twice, yet every executor and run id is this run's: the other run's labels are the same.
         self._same_labels = self._same_labels or (twice and not foreign and not others)

@@ -71,8 +71,9 @@ def _descend(conn: sqlite3.Connection, run: int, root_type: int) -> None:
                UNION SELECT below.root, subspans.subspan FROM below JOIN subspans ON subspans.superspan = below.span
                UNION SELECT below.root, facets.right FROM below JOIN facets ON facets.left = below.span
                UNION SELECT below.root, facets.left FROM below JOIN facets ON facets.right = below.span
+               ORDER BY 1 -- root by root, whose rows lie together
            )
-           SELECT root, span FROM below ORDER BY root, span""",
+           SELECT root, span FROM below""",
         values,
     )
 

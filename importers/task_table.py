@@ -265,7 +265,13 @@ def relate(conn: sqlite3.Connection, runs: Iterable[int]) -> None:
 
 
 def _forget_needs(conn: sqlite3.Connection, run: int) -> None:
-    conn.execute("DELETE FROM task_needs WHERE task IN (SELECT id FROM spans WHERE run = ?)", [run])
+    # By type, too: by run alone, SQLite would go through all spans.
+    conn.execute(
+        """DELETE FROM task_needs WHERE task IN (
+               SELECT spans.id FROM span_types CROSS JOIN spans ON spans.run = ? AND spans.type = span_types.id
+               WHERE span_types.name IN (?, ?))""",
+        [run, *ACCOUNTS],
+    )
 
 
 class _Needs(NamedTuple):

@@ -189,15 +189,22 @@ def rewrite(folder: Path, change: Callable[[Path, bytes], bytes | None]) -> None
 
 
 def read_in_blocks(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    """Make the importers read logs in blocks of so few bytes, and take what they read apart into pieces."""
+    """Make the importers read logs in blocks of so few bytes."""
 
     def blocks(path: Path, fingerprint: Any, batch: Batch, progress: Progress) -> Iterator[logfile.Block]:
         return logfile.blocks(path, fingerprint, batch, progress, size)
 
-    for module in (line_reader, transactions, manager_statistics, submit_scripts, taskgraph, workqueue_debug):
+    for module in (
+        line_reader,
+        parsl_log,
+        transactions,
+        manager_statistics,
+        submit_scripts,
+        taskgraph,
+        workqueue_debug,
+    ):
         monkeypatch.setattr(module, "blocks", blocks)
-    monkeypatch.setattr(parsl_log, "SHARED_LOG_BLOCK", 3 * size)
-    monkeypatch.setattr(logfile, "BLOCK", size)
+    monkeypatch.setattr(parsl_log, "BLOCKS_AT_ONCE", 3)
 
 
 def text_of(entry: dict[str, Any]) -> str:

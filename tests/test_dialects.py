@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from importers import logfile
+from importers import parsl_log
 from importers.times import clock_of_name
 from tests import runs
-from tests.imports import Rows, copied, import_logs, query, readable, rewrite, text_of
+from tests.imports import Rows, copied, import_logs, query, read_in_blocks, readable, rewrite, text_of
 from tests.runs import DATA
 
 # epoch, date, time, process, pid, thread, logger, line, function, level, message
@@ -429,12 +429,13 @@ def test_two_runs_in_one_process(tmp_path: Path, database: Path, as_jsonlog: boo
     assert query(database, "SELECT count(*) FROM runs") == [(2,)]
 
 
-def test_two_runs_of_one_process_in_pieces(tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a piece of what was read ends does not change which run a line belongs to."""
+def test_two_runs_of_one_process_in_blocks(tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a block of what was read ends does not change which run a line belongs to."""
     both, _ = merged(tmp_path, {"htex-chicago/000": "first", "runinfo/000": "second"})
     import_logs(database, both)
     for size in (3_000, 20_000):
-        monkeypatch.setattr(logfile, "BLOCK", size)
+        read_in_blocks(monkeypatch, size)
+        monkeypatch.setattr(parsl_log, "BLOCKS_AT_ONCE", 10_000)
         other = tmp_path / f"{size}.sqlite3"
         import_logs(other, both)
         assert readable(other)["event"] == readable(database)["event"]

@@ -31,7 +31,7 @@ from tests.benchmarks.workqueue_log import write_log
 
 SEARCHING_MODULES = ("importers.htex", "importers.parsl_log")
 IMPORT_TARGET = 15.0
-WORK_QUEUE_TARGET = 16.0
+WORK_QUEUE_TARGET = 8.0
 MONITORING_TARGET = 4.0
 ADDING_TARGET = 1.5
 GREPS_PER_ROUND = 3
