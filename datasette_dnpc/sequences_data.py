@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from datasette_dnpc.sequences import Bins, LiveVariant, Step, step_bins, steps, variants
 from datasette_dnpc.sql_files import FOLDER, load, queries
 from importers.figures import StepFigures
+from importers.steps import FEW
 
 if TYPE_CHECKING:
     from datasette.database import Database
@@ -104,6 +105,8 @@ class Sequences:
     """Over which roots the steps are."""
     of_roots: int = 0
     """Roots of the chosen variant, in the run and of the app and executor."""
+    of_runs: int = 1
+    """Runs that were measured one by one, and put together in the figures of steps."""
     examples: list[dict[str, Any]] = field(default_factory=list)
     note: str = ""
     live_variant: LiveVariant | None = None
@@ -186,6 +189,9 @@ async def _stored(database: Database, choice: Choice, wanted: str) -> Sequences:
     result.steps = [_step(row) for row in measured[:MOST_EVENTS]]
     result.of_roots = measured[0]["of_roots"]
     result.steps_of = _of(measured[0]["roots"], result.of_roots)
+    if measured[0]["roots"] > FEW:
+        runs = "select count(*) as runs from variant_totals where variant = :variant"
+        result.of_runs = (await _rows(database, runs, {"variant": chosen.id}))[0]["runs"]
     return result
 
 
