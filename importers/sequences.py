@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from array import array
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from itertools import accumulate
+from itertools import accumulate, repeat
 
 from importers import task_table
 from importers.roots import Roots, Sequence, StateNames
@@ -81,19 +80,19 @@ def _descend(conn: sqlite3.Connection, run: int, root_type: int) -> None:
 def _count_states(conn: sqlite3.Connection, roots: Roots, variants: _Variants) -> None:
     """Count the roots whose latest event is each state, at GRID times from the first event to the last."""
     conn.execute("DELETE FROM state_counts WHERE run = ? AND root_type = ?", [roots.run, roots.root_type])
-    if not roots.times:
+    if not roots.alike:
         return
-    first, last = min(roots.times), max(roots.times)
+    first, last = min(min(alike.times) for alike in roots.alike), max(max(alike.times) for alike in roots.alike)
     grid = sorted({first + (last - first) * i / (GRID - 1) for i in range(GRID - 1)} | {last})
     changes: dict[int, list[int]] = defaultdict(lambda: [0] * len(grid))
-    for i in range(len(roots.ids)):
-        before = None
-        for event in range(roots.starts[i], roots.starts[i + 1]):
+    for alike in roots.alike:
+        before: int | None = None
+        for state, times in zip(alike.sequence, alike.by_place(), strict=True):
             # An event counts from the first grid time at or after it.
-            place, state = bisect_left(grid, roots.times[event]), roots.codes[event]
-            changes[state][place] += 1
-            if before is not None:
-                changes[before][place] -= 1
+            for place, events in Counter(map(bisect_left, repeat(grid), times)).items():
+                changes[state][place] += events
+                if before is not None:
+                    changes[before][place] -= events
             before = state
     conn.executemany(
         "INSERT INTO state_counts (root_type, run, time, state, spans) VALUES (?, ?, ?, ?, ?)",
@@ -133,20 +132,14 @@ class _Variants:
 
     def add(self, roots: Roots) -> None:
         """Find the variant of each root of a run."""
-        rows = []
-        times: defaultdict[int, array[float]] = defaultdict(lambda: array("d"))
-        lengths: dict[int, int] = {}
-        for i, root in enumerate(roots.ids):
-            sequence = roots.sequence(i)
-            variant = self._ids.get(sequence) or self._make(sequence)
-            start, end = roots.starts[i], roots.starts[i + 1]
-            times[variant] += roots.times[start:end]
-            lengths[variant] = end - start
-            rows.append((root, variant, roots.times[start], roots.times[end - 1]))
-        self._conn.executemany("INSERT INTO sequences (root, variant, began, ended) VALUES (?, ?, ?, ?)", rows)
-        for variant, of_run in times.items():
-            self._change[variant] += len(of_run) // lengths[variant]
-            self._steps.add(variant, lengths[variant], roots.run, of_run)
+        rows: list[tuple[int, int, float, float]] = []
+        for alike in roots.alike:
+            variant = self._ids.get(alike.sequence) or self._make(alike.sequence)
+            length = len(alike.sequence)
+            rows += zip(alike.ids, repeat(variant), alike.times[::length], alike.times[length - 1 :: length])
+            self._change[variant] += len(alike.ids)
+            self._steps.add(variant, roots.run, alike.times, length)
+        self._conn.executemany("INSERT INTO sequences (root, variant, began, ended) VALUES (?, ?, ?, ?)", sorted(rows))
 
     def _make(self, sequence: Sequence) -> int:
         text = json.dumps([self.names[code] for code in sequence])

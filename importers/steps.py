@@ -11,10 +11,11 @@ import sqlite3
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
 
 from importers.figures import StepFigures, StepOfRun, step_figures, step_figures_of_runs, steps_of_run
+from importers.roots import by_place
 
 FEW = 2000
 """Roots of a variant up to which p50 and p95 are those of all its roots, also where these are of several runs.
@@ -39,11 +40,8 @@ class Steps:
             "DELETE FROM run_steps WHERE variant = ? AND run = ?", ((variant, run) for variant in variants)
         )
 
-    def add(self, variant: int, length: int, run: int, times: array[float]) -> None:
-        """Add the times of a run's roots of a variant: ``length`` of each, in order of time, one root after the other.
-
-        They are all the roots that the run has of it.
-        """
+    def add(self, variant: int, run: int, times: array[float], length: int) -> None:
+        """Add the times of all roots that a run has of a variant, one root after the other, so many of each."""
         held = self._held[variant]
         held[run] = times
         if sum(map(len, held.values())) > FEW * length:
@@ -59,14 +57,11 @@ class Steps:
             if sum(map(len, held.values())) < roots * length:
                 # Other runs have it too: their times are in the database.
                 held = self._stored(variant)
-            times = array("d")
-            for of_run in held.values():
-                times.extend(of_run)
-            self._put(variant, names, step_figures(_by_position(times, length)))
+            times = array("d", chain(*held.values()))
+            self._put(variant, names, step_figures(by_place(times, length)))
             return
         if before <= FEW:
-            for run, times in self._stored(variant).items():
-                self._held[variant].setdefault(run, times)
+            self._held[variant] = self._stored(variant)
         self._keep(variant, length)
         self._put(variant, names, step_figures_of_runs(self._kept(variant)))
 
@@ -77,10 +72,9 @@ class Steps:
                 f"INSERT INTO run_steps (variant, run, position, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     (variant, run, position, *step[:-1], json.dumps(step.classes, separators=(",", ":")))
-                    for position, step in enumerate(steps_of_run(_by_position(times, length)))
+                    for position, step in enumerate(steps_of_run(by_place(times, length)))
                 ),
             )
-        self._held[variant] = {}
 
     def _kept(self, variant: int) -> Iterable[list[StepOfRun]]:
         """Yield what is kept of each step for each run."""
@@ -94,7 +88,7 @@ class Steps:
             ]
 
     def _stored(self, variant: int) -> dict[int, array[float]]:
-        """Return the times of the roots of a variant by run, as ``add`` takes them, of runs that were not measured."""
+        """Return the times of the roots of a variant by run, of runs that were not measured."""
         rows = self._conn.execute(
             """SELECT spans.run, events.time
                FROM sequences
@@ -121,7 +115,3 @@ class Steps:
                 for position, (name, figures) in enumerate(zip(names, steps, strict=True))
             ),
         )
-
-
-def _by_position(times: array[float], length: int) -> list[array[float]]:
-    return [times[position::length] for position in range(length)]
