@@ -81,6 +81,9 @@ encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=str).encod
 MANY = 120_000
 """Events that are worth a part of their own. Fewer parts are stored faster: more events of a span come together."""
 
+MANY_ROWS = 20_000
+"""Rows of a type-aware table that are worth a part of their own."""
+
 _ROWS = (
     "span_runs",
     "span_types",
@@ -251,13 +254,12 @@ class Batch:
         self.unmatched[key] = Unmatched(times + 1, first, kept)
 
     def table(self, name: str, columns: Mapping[str, list[Any]]) -> None:
-        """Add rows of a type-aware table, in columns. They are passed on at once, where rows are wanted in parts."""
-        if self.sink is not None:
-            self.sink(Batch(self.run, tables={name: dict(columns)}))
-            return
+        """Add rows of a type-aware table, in columns. Many are passed on, where rows are wanted in parts."""
         rows = self.tables.setdefault(name, {column: [] for column in columns})
         for column, values in columns.items():
             rows[column] += values
+        if self.sink is not None and len(next(iter(rows.values()))) >= MANY_ROWS:
+            self.sink(Batch(self.run, tables={name: self.tables.pop(name)}))
 
     def hand_over_many(self) -> None:
         """Pass on the rows so far, where they are wanted in parts and are many."""
