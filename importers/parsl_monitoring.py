@@ -181,8 +181,17 @@ class _Spans(dict[tuple[Any, ...], int]):
 
     def __missing__(self, key: tuple[Any, ...]) -> int:
         run, *parts = key
-        span = self[key] = self._batch.span(self._span_type, *map(str, parts), run=run)
-        return span
+        alike = (run, *map(_number_or_text, parts))
+        is_new = alike == key
+        self[key] = self._batch.new_span(self._span_type, *map(str, parts), run=run) if is_new else self[alike]
+        return self[key]
+
+
+def _number_or_text(part: Any) -> int | str:
+    """Return what stands for a part of a key: a number for its text, and text for all that is none."""
+    text = str(part)
+    is_number = isinstance(part, int) or (text.isdecimal() and text.isascii() and len(text) <= 19)
+    return int(text) if is_number and str(int(text)) == text else text
 
 
 class _EventTypes(dict[Any, int]):

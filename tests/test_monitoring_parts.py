@@ -110,3 +110,18 @@ def test_rows_that_came_before_are_replaced(tmp_path: Path) -> None:
     import_logs(database, path)
     assert query(database, "SELECT task_id FROM parsl_task WHERE task_fail_count = 77") == [(3,)]
     assert query(database, "SELECT count(*) FROM parsl_task") == [(10,)]
+
+
+@pytest.mark.parametrize("table", ["task", "try", "status", "resource"])
+def test_numbers_that_one_table_has_as_text_are_the_same_tasks(tmp_path: Path, table: str) -> None:
+    path = write_database(tmp_path / "monitoring.db", 25)
+    import_logs(tmp_path / "numbers.db", path)
+    with closing(sqlite3.connect(path)) as conn, conn:
+        columns = [row[1] for row in conn.execute(f'PRAGMA table_info("{table}")')]
+        texts = ", ".join(f"CAST({name} AS TEXT) AS {name}" if name == "task_id" else name for name in columns)
+        conn.execute(f'CREATE TABLE texts AS SELECT {texts} FROM "{table}" ORDER BY rowid')
+        conn.execute(f'DROP TABLE "{table}"')
+        conn.execute(f'ALTER TABLE texts RENAME TO "{table}"')
+    import_logs(tmp_path / "texts.db", path)
+    assert readable(tmp_path / "texts.db", "sources") == readable(tmp_path / "numbers.db", "sources")
+    assert query(tmp_path / "texts.db", "SELECT count(*) FROM spans WHERE key LIKE '%/0'") >= [(25,)]
