@@ -81,10 +81,11 @@ class KeyPrefix:
         digest.update(b"".join(map(encode_part, parts)))
         return uuid_text(uuids_of([digest.digest()])[0])
 
-    def digest(self, part: str) -> bytes:
-        """Return what ``uuids_of`` makes the key of the prefix followed by one text of: for many keys at a time."""
+    def digest(self, *parts: str) -> bytes:
+        """Return what ``uuids_of`` makes the key of the prefix followed by texts of: for many keys at a time."""
         digest = self._hash.copy()
-        digest.update(f"s{len(part)}:{part}".encode() if part.isascii() else encode_part(part))
+        text = "".join([f"s{len(part)}:{part}" for part in parts])
+        digest.update(text.encode() if text.isascii() else b"".join(map(encode_part, parts)))
         return digest.digest()
 
 

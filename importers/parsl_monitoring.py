@@ -21,7 +21,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from importers.keys import surrogate_key
+from importers.keys import surrogate_key, uuid_text
 from importers.monitoring_tables import BLOCK, TABLES, TASK, WORKFLOW, Table
 from importers.pattern import LATEST
 from importers.readonly import open_readonly
@@ -34,13 +34,21 @@ NAME = "parsl_monitoring"
 
 ROOTS = (TASK,)
 
+IN_PARTS = True
+
+WIDE_ROWS = True
+"""To hand the rows of all tables from one process to another takes as long as to read them."""
+
 Row = dict[str, Any]
 
 Columns: TypeAlias = dict[str, list[Any]]
 """Rows of a table: the values of each column, and of 'rowid'."""
 
-CHUNK = 20_000
-"""Rows that are read at a time, and turned into columns: much faster than one row after the other."""
+CHUNK = 2_000
+"""Rows that are read at a time, and turned into columns: much faster than one row after the other.
+
+More at a time do not fit a processor's cache.
+"""
 
 _SECONDS_KEPT = 100_000
 """Seconds whose UTC is remembered: rows that lie close together in time do so in a table."""
@@ -173,8 +181,17 @@ class _Spans(dict[tuple[Any, ...], int]):
 
     def __missing__(self, key: tuple[Any, ...]) -> int:
         run, *parts = key
-        span = self[key] = self._batch.span(self._span_type, *map(str, parts), run=run)
-        return span
+        alike = (run, *map(_number_or_text, parts))
+        is_new = alike == key
+        self[key] = self._batch.new_span(self._span_type, *map(str, parts), run=run) if is_new else self[alike]
+        return self[key]
+
+
+def _number_or_text(part: Any) -> int | str:
+    """Return what stands for a part of a key: a number for its text, and text for all that is none."""
+    text = str(part)
+    is_number = isinstance(part, int) or (text.isdecimal() and text.isascii() and len(text) <= 19)
+    return int(text) if is_number and str(int(text)) == text else text
 
 
 class _EventTypes(dict[Any, int]):
@@ -197,6 +214,7 @@ class _Reader:
         self._times: dict[str, _Times] = {}
         self._types = _EventTypes(batch)
         self._spans = {table.span: _Spans(batch, table.span) for table in TABLES.values()}
+        self._known_uuids: list[str] = []
         self._managers: set[int] = set()
         self._manager_events: list[tuple[int, float, int, int]] = []
 
@@ -221,8 +239,8 @@ class _Reader:
                     keys = zip(columns["run_id"], *(columns[part] for part in table.key), strict=True)
                     spans = list(map(self._spans[table.span].__getitem__, keys))
                     add_events(spans, columns)
-                    rows = self.batch.table(f"parsl_{name}", ("run_id", *table.columns))
-                    rows += zip(spans, columns["run_id"], *(columns[c] for c in table.columns), strict=True)
+                    del columns["rowid"]
+                    self.batch.table(f"parsl_{name}", {"uuid": self._uuids(spans), **columns})
             except sqlite3.Error as error:
                 _raise_if_locked(error)
                 # The rows before a damaged page have been read.
@@ -230,6 +248,12 @@ class _Reader:
             # Events in order of spans need not be sorted later, and a manager's come in many rows.
             self._add(sorted(self._manager_events))
             self._manager_events = []
+
+    def _uuids(self, spans: list[int]) -> list[str]:
+        """Return the surrogate keys of spans."""
+        self.batch.make_uuids()
+        self._known_uuids += map(uuid_text, self.batch.uuids[len(self._known_uuids) :])
+        return list(map(self._known_uuids.__getitem__, spans))
 
     def _chunks(self, conn: sqlite3.Connection, name: str, table: Table) -> Iterator[Columns]:
         """Yield rows with every column of today, and what makes a row say something; times as UTC seconds."""

@@ -132,8 +132,9 @@ def read_all(
     ``sink_of`` gives what takes the rows of a source in parts; None where they are wanted as a whole. Raises StoreError
     where another process was ended.
     """
-    if len(sources) == 1 and sink_of(sources[0]) is None:
-        # Nothing could be done while another process reads, and its rows would have to be packed and unpacked.
+    lone = formats.importers[sources[0].importer] if len(sources) == 1 else None
+    if lone is not None and (sink_of(sources[0]) is None or getattr(lone, "WIDE_ROWS", False)):
+        # Nothing could be done while another process reads, or to pack and unpack its rows would take longer.
         jobs = 1
     mine, *others = _share(sources, jobs)
     if len(mine) == len(sources):

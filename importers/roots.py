@@ -28,16 +28,31 @@ class StateNames(dict[int, str]):
         return self[code]
 
 
-class Roots:
-    """The events of every root of one type in one run, in flat arrays.
+def by_place(times: array[float], length: int) -> list[array[float]]:
+    """Return the times at each place of a sequence, given those of one root after the other."""
+    return [times[place::length] for place in range(length)]
 
-    Root ``ids[i]`` has those from ``starts[i]`` up to ``starts[i + 1]``.
-    """
+
+class Alike:
+    """Roots of one sequence: their ids, and the times of their events, one root after the other."""
+
+    __slots__ = ("ids", "sequence", "times")
+
+    def __init__(self, sequence: Sequence) -> None:
+        self.sequence = sequence
+        self.ids, self.times = array("q"), array("d")
+
+    def by_place(self) -> list[array[float]]:
+        """Return the times of the events at each place of the sequence."""
+        return by_place(self.times, len(self.sequence))
+
+
+class Roots:
+    """The events of every root of one type in one run that has any, as ``alike``: the roots by their sequence."""
 
     def __init__(self, conn: sqlite3.Connection, run: int, root_type: int) -> None:
         self.run, self.root_type = run, root_type
-        self.ids, self.starts = array("q"), array("q")
-        self.times, self.codes = array("d"), array("q")
+        found: dict[Sequence, Alike] = {}
         names = StateNames(conn)
         # The ids of a run lie close together, and descendants are kept in order of their root: no sorting here.
         rows = conn.execute(
@@ -57,12 +72,9 @@ class Roots:
             if len(set(times)) < len(times):
                 events.sort(key=lambda event: (event[0], names[event[1]]))
                 codes = tuple(code for _time, code in events)
-            self.ids.append(root)
-            self.starts.append(len(self.times))
-            self.times.extend(times)
-            self.codes.extend(codes)
-        self.starts.append(len(self.times))
-
-    def sequence(self, i: int) -> Sequence:
-        """Return the sequence of root i."""
-        return tuple(self.codes[self.starts[i] : self.starts[i + 1]])
+            alike = found.get(codes)
+            if alike is None:
+                alike = found[codes] = Alike(codes)
+            alike.ids.append(root)
+            alike.times.extend(times)
+        self.alike = list(found.values())

@@ -82,6 +82,9 @@ encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=str).encod
 MANY = 120_000
 """Events that are worth a part of their own. Fewer parts are stored faster: more events of a span come together."""
 
+MANY_ROWS = 20_000
+"""Rows of a type-aware table that are worth a part of their own."""
+
 _ROWS = (
     "span_runs",
     "span_types",
@@ -156,7 +159,8 @@ class Batch:
     raw_records: list[tuple[int, str]] = field(default_factory=list)
     """JSON records to keep whole: offset, JSON text."""
     unmatched: dict[tuple[str, str], Unmatched] = field(default_factory=dict)
-    tables: dict[str, tuple[tuple[str, ...], list[tuple[Any, ...]]]] = field(default_factory=dict)
+    tables: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
+    """Rows of type-aware tables, in columns."""
     run_names: dict[str, str] = field(default_factory=dict)
     run_clocks: dict[str, Clock] = field(default_factory=dict)
     run_offsets: dict[str, float] = field(default_factory=dict)
@@ -255,9 +259,13 @@ class Batch:
         times, first, kept = self.unmatched.get(key, (0, offset, text))
         self.unmatched[key] = Unmatched(times + 1, first, kept)
 
-    def table(self, name: str, columns: tuple[str, ...]) -> list[tuple[Any, ...]]:
-        """Return the list that collects rows of a type-aware table: a span, then these columns."""
-        return self.tables.setdefault(name, (columns, []))[1]
+    def table(self, name: str, columns: Mapping[str, list[Any]]) -> None:
+        """Add rows of a type-aware table, in columns. Many are passed on, where rows are wanted in parts."""
+        rows = self.tables.setdefault(name, {column: [] for column in columns})
+        for column, values in columns.items():
+            rows[column] += values
+        if self.sink is not None and len(next(iter(rows.values()))) >= MANY_ROWS:
+            self.sink(Batch(self.run, tables={name: self.tables.pop(name)}))
 
     def hand_over_many(self) -> None:
         """Pass on the rows so far, where they are wanted in parts and are many."""
@@ -287,23 +295,11 @@ class Batch:
     def seal(self) -> None:
         """Prepare for the store what needs no database: keys, order of events, attributes as text.
 
-        Surrogate keys are ``surrogate_key(type, run, *key)``. Events are sorted by span and time, and those alike
+        Events are sorted by span and time, and those alike
         in span, time and type are counted from 0 in order of offset: two logs that tell of the same event then
         give the same row, while two events stay two.
         """
-        prefixes: dict[tuple[str, str, tuple[str, ...]], KeyPrefix] = {}
-        digests = []
-        for run, span_type, key in zip(self.span_runs, self.span_types, self.span_keys, strict=True):
-            if not key:
-                digests.append(KeyPrefix(span_type).digest(run))
-                continue
-            # Spans of one scope differ in the last part only, so what comes before is hashed once.
-            scope = (run, span_type, key[:-1])
-            prefix = prefixes.get(scope)
-            if prefix is None:
-                prefix = prefixes[scope] = KeyPrefix(span_type, run, *key[:-1])
-            digests.append(prefix.digest(key[-1]))
-        self.uuids += uuids_of(digests)
+        self.make_uuids()
         self.keys += ["/".join(key) if key else run for run, key in zip(self.span_runs, self.span_keys, strict=True)]
         texts: dict[int, str] = {}
         for span, found in self.attributes.items():
@@ -314,6 +310,26 @@ class Batch:
         self.span_keys = []
         self.given_up = set()
         self._sort_events()
+
+    def make_uuids(self) -> None:
+        """Make the surrogate keys of the spans that have none yet: ``surrogate_key(type, run, *key)``."""
+        prefixes: dict[tuple[str, str, tuple[str, ...]], KeyPrefix] = {}
+        digests = []
+        first = len(self.uuids)
+        for run, span_type, key in zip(
+            self.span_runs[first:], self.span_types[first:], self.span_keys[first:], strict=True
+        ):
+            if not key:
+                digests.append(KeyPrefix(span_type).digest(run))
+                continue
+            # What many spans share is hashed once: all but the last part, but not the task of each try.
+            shared = () if key[0].isdigit() else key[:-1]
+            scope = (run, span_type, shared)
+            prefix = prefixes.get(scope)
+            if prefix is None:
+                prefix = prefixes[scope] = KeyPrefix(span_type, run, *shared)
+            digests.append(prefix.digest(*key[len(shared) :]))
+        self.uuids += uuids_of(digests)
 
     def _sort_events(self) -> None:
         columns = (self.event_spans, self.event_times, self.event_types, self.event_offsets)

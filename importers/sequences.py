@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
-from itertools import accumulate
+from itertools import accumulate, repeat
 
 from importers import task_table
-from importers.figures import step_figures
 from importers.roots import Roots, Sequence, StateNames
+from importers.steps import Steps
 
 GRID = 120
 """Times at which the roots in each state are counted, from the first event of the run's roots to the last."""
@@ -81,19 +81,19 @@ def _descend(conn: sqlite3.Connection, run: int, root_type: int) -> None:
 def _count_states(conn: sqlite3.Connection, roots: Roots, variants: _Variants) -> None:
     """Count the roots whose latest event is each state, at GRID times from the first event to the last."""
     conn.execute("DELETE FROM state_counts WHERE run = ? AND root_type = ?", [roots.run, roots.root_type])
-    if not roots.times:
+    if not roots.alike:
         return
-    first, last = min(roots.times), max(roots.times)
+    first, last = min(min(alike.times) for alike in roots.alike), max(max(alike.times) for alike in roots.alike)
     grid = sorted({first + (last - first) * i / (GRID - 1) for i in range(GRID - 1)} | {last})
     changes: dict[int, list[int]] = defaultdict(lambda: [0] * len(grid))
-    for i in range(len(roots.ids)):
-        before = None
-        for event in range(roots.starts[i], roots.starts[i + 1]):
+    for alike in roots.alike:
+        before: int | None = None
+        for state, times in zip(alike.sequence, alike.by_place(), strict=True):
             # An event counts from the first grid time at or after it.
-            place, state = bisect_left(grid, roots.times[event]), roots.codes[event]
-            changes[state][place] += 1
-            if before is not None:
-                changes[before][place] -= 1
+            for place, events in Counter(map(bisect_left, repeat(grid), times)).items():
+                changes[state][place] += events
+                if before is not None:
+                    changes[before][place] -= events
             before = state
     conn.executemany(
         "INSERT INTO state_counts (root_type, run, time, state, spans) VALUES (?, ?, ?, ?, ?)",
@@ -112,9 +112,10 @@ class _Variants:
         self._conn, self._root_type = conn, root_type
         self.names = StateNames(conn)
         self._ids: dict[Sequence, int] = {}
-        self._sequences: dict[int, Sequence] = {}
-        self._changed: set[int] = set()
-        self._seen: defaultdict[int, list[tuple[Roots, int]]] = defaultdict(list)
+        self._before: dict[int, int] = {}
+        """How many roots each variant had that changes."""
+        self._change: Counter[int] = Counter()
+        self._steps = Steps(conn)
 
     def forget(self, run: int) -> None:
         """Drop the sequences of a run's roots, whose events may have changed."""
@@ -123,17 +124,23 @@ class _Variants:
                RETURNING variant""",
             [run, self._root_type],
         )
-        self._changed |= {variant for (variant,) in dropped.fetchall()}
+        roots = Counter(variant for (variant,) in dropped.fetchall())
+        for variant in roots.keys() - self._before.keys():
+            row = self._conn.execute("SELECT spans FROM variants WHERE id = ?", [variant]).fetchone()
+            self._before[variant] = row[0]
+        self._change.subtract(roots)
+        self._steps.forget(roots, run)
 
     def add(self, roots: Roots) -> None:
-        """Find the variant of each root."""
-        rows = []
-        for i, root in enumerate(roots.ids):
-            sequence = roots.sequence(i)
-            variant = self._ids.get(sequence) or self._make(sequence)
-            self._seen[variant].append((roots, i))
-            rows.append((root, variant, roots.times[roots.starts[i]], roots.times[roots.starts[i + 1] - 1]))
-        self._conn.executemany("INSERT INTO sequences (root, variant, began, ended) VALUES (?, ?, ?, ?)", rows)
+        """Find the variant of each root of a run."""
+        rows: list[tuple[int, int, float, float]] = []
+        for alike in roots.alike:
+            variant = self._ids.get(alike.sequence) or self._make(alike.sequence)
+            length = len(alike.sequence)
+            rows += zip(alike.ids, repeat(variant), alike.times[::length], alike.times[length - 1 :: length])
+            self._change[variant] += len(alike.ids)
+            self._steps.add(variant, roots.run, alike.times, length)
+        self._conn.executemany("INSERT INTO sequences (root, variant, began, ended) VALUES (?, ?, ?, ?)", sorted(rows))
 
     def _make(self, sequence: Sequence) -> int:
         text = json.dumps([self.names[code] for code in sequence])
@@ -142,57 +149,25 @@ class _Variants:
             "INSERT OR IGNORE INTO variants (root_type, sequence, events, spans) VALUES (?, ?, ?, 0)",
             [*key, len(sequence)],
         )
-        found = self._conn.execute("SELECT id FROM variants WHERE root_type = ? AND sequence = ?", key)
-        variant = int(found.fetchone()[0])
-        self._ids[sequence], self._sequences[variant] = variant, sequence
-        self._changed.add(variant)
-        return variant
+        found = self._conn.execute("SELECT id, spans FROM variants WHERE root_type = ? AND sequence = ?", key)
+        variant, before = found.fetchone()
+        self._before.setdefault(variant, before)
+        self._ids[sequence] = int(variant)
+        return self._ids[sequence]
 
     def summarise(self) -> None:
         """Count the roots of each changed variant and measure its steps; drop variants that nothing has."""
-        for variant in sorted(self._changed):
-            self._conn.execute("DELETE FROM steps WHERE variant = ?", [variant])
+        for variant, before in sorted(self._before.items()):
+            roots = before + self._change[variant]
             self._conn.execute(
-                """UPDATE variants SET (spans, example) =
-                   (SELECT count(*), min(root) FROM sequences WHERE variant = variants.id) WHERE id = ?""",
-                [variant],
+                """UPDATE variants
+                   SET spans = :roots, example = (SELECT min(root) FROM sequences WHERE variant = :variant)
+                   WHERE id = :variant""",
+                {"roots": roots, "variant": variant},
             )
-        self._conn.execute("DELETE FROM variants WHERE spans = 0")
-        for variant in sorted(self._changed):
-            row = self._conn.execute("SELECT sequence, spans FROM variants WHERE id = ?", [variant]).fetchone()
-            if row is None:
-                continue
-            seen = self._seen[variant]
-            if len(seen) < row[1]:
-                # Other runs have it too: their times are in the database.
-                times = self._stored_times(variant, len(json.loads(row[0])))
+            if roots:
+                row = self._conn.execute("SELECT sequence FROM variants WHERE id = ?", [variant]).fetchone()
+                self._steps.measure(variant, json.loads(row[0]), roots, before)
             else:
-                times = [
-                    [roots.times[roots.starts[i] + position] for roots, i in seen]
-                    for position in range(len(self._sequences[variant]))
-                ]
-            self._steps(variant, json.loads(row[0]), times)
-
-    def _stored_times(self, variant: int, length: int) -> list[list[float]]:
-        """Return the times of all roots of a variant: a list for each position."""
-        rows = self._conn.execute(
-            """SELECT events.time
-               FROM sequences
-               CROSS JOIN descendants ON descendants.root = sequences.root
-               CROSS JOIN events ON events.span = descendants.span
-               WHERE sequences.variant = ?
-               ORDER BY sequences.root, events.time""",
-            [variant],
-        )
-        times = [time for (time,) in rows]
-        return [times[position::length] for position in range(length)]
-
-    def _steps(self, variant: int, names: list[str], times: list[list[float]]) -> None:
-        self._conn.executemany(
-            """INSERT INTO steps (variant, position, span_type, event_type, mean, min, p50, p95, max, cumulative)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
-            (
-                (variant, position, *name.split("/", 1), *figures)
-                for position, (name, figures) in enumerate(zip(names, step_figures(times), strict=True))
-            ),
-        )
+                self._conn.execute("DELETE FROM steps WHERE variant = ?", [variant])
+        self._conn.execute("DELETE FROM variants WHERE spans = 0")

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from importers import schema, sequences, worker_stays
 from importers.attribute_texts import AttributeTexts
-from importers.keys import uuid_bytes, uuid_text
+from importers.keys import uuid_bytes
 from importers.rows import Batch, encode
 from importers.sources import Source
 from importers.span_ids import SpanIds
@@ -117,6 +117,7 @@ class Store:
             self._source(source, Batch(source.run.key), 0, "")
         (source_id,) = self.conn.execute("SELECT id FROM sources WHERE key = ?", [source.key]).fetchone()
         self._rows(source, part, source_id)
+        self._tables(part)
         self._write_spans()
 
     def add(self, source: Source, batch: Batch, size: int, fingerprint: str) -> None:
@@ -285,13 +286,9 @@ class Store:
         return numbers
 
     def _tables(self, batch: Batch) -> None:
-        for name, (columns, rows) in batch.tables.items():
-            names, marks = ", ".join(("uuid", *columns)), ", ".join("?" * (len(columns) + 1))
-            self.conn.executemany(
-                # A row of a run that went on since is replaced by its later state.
-                f"INSERT OR REPLACE INTO {name} ({names}) VALUES ({marks})",
-                ((uuid_text(batch.uuids[row[0]]), *row[1:]) for row in rows),
-            )
+        for name, columns in batch.tables.items():
+            # A row of a run that went on since is replaced by its later state.
+            insert(self.conn, f"INSERT OR REPLACE INTO {name} ({', '.join(columns)})", list(columns.values()))
 
     def flush(self) -> None:
         """Write what is left of spans, and make the indexes."""

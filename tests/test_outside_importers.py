@@ -100,7 +100,7 @@ def test_a_find_that_fails(folder: Path, find: str, said: str) -> None:
         ("batch.span('x', 5); return ''", "TypeError: '5' is no text"),
         ("batch.span('x', '\\udcff'); return ''", "holds what is no character"),
         ("batch.span('a/b', '5'); return ''", "a span type holds '/'"),
-        ("batch.table('nowhere', ('a',)); return ''", "dnpc's own importers"),
+        ("batch.table('nowhere', {'a': [1]}); return ''", "dnpc's own importers"),
         ("batch.format = None; return ''", "TypeError: 'None' is no text"),
         ("raise RecursionError", "RecursionError"),
         ("return read(source, batch, progress)", "RecursionError"),

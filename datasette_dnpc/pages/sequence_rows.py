@@ -11,6 +11,7 @@ from typing import Any
 from datasette_dnpc.pages.frame import Row, Visit
 from datasette_dnpc.sequences import Bins, LiveVariant, Step, step_bins, steps, variants
 from importers.figures import StepFigures
+from importers.steps import FEW
 
 SAMPLE = 2000
 """Most roots whose events are read for one page, so that it opens within the time limit."""
@@ -96,6 +97,8 @@ class Sequences:
     """Over which roots the steps are."""
     of_roots: int = 0
     """Roots of the chosen variant, in the run and of the app and executor."""
+    of_runs: int = 1
+    """Runs that were measured one by one, and put together in the figures of steps."""
     examples: list[Row] = field(default_factory=list)
     note: str = ""
     live_variant: LiveVariant | None = None
@@ -153,6 +156,8 @@ async def _kept(visit: Visit, choice: Choice, wanted: str) -> Sequences:
     result.steps = [_step(row) for row in measured[:MOST_EVENTS]]
     result.of_roots = measured[0]["of_roots"]
     result.steps_of = _of(measured[0]["roots"], result.of_roots)
+    if measured[0]["roots"] > FEW:
+        result.of_runs = next(row["runs"] for row in found if row["variant"] == chosen.id)
     return result
 
 

@@ -1,7 +1,8 @@
 /*
 @title Steps of an event sequence
 @description How long each step of one variant takes, over its roots: from the event before to this one. Figures over all
-    roots are kept. Those of a run, an app or an executor are computed now: over 2000 roots where there are more, a
+    roots are kept; where these are more than 2000, and of several runs, p50 and p95 are right to 1 per cent or a
+    microsecond. Those of a run, an app or an executor are computed now: over 2000 roots where there are more, a
     random sample, always the same. Of a longer sequence the first 900 steps.
 @param root_type a root type; empty: the one whose sequences hold most events, of those that the run has
 @param variant id of a variant, from event_sequences; empty: that of the root type, run, app and executor whose

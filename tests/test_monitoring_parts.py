@@ -1,0 +1,127 @@
+"""Rows of monitoring.db are stored as they are read, some thousand at a time, by the process that writes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from importers import parsl_monitoring, reading, rows
+from importers.keys import surrogate_key
+from importers.monitoring_tables import TABLES
+from importers.reading import read_source
+from importers.rows import Batch
+from tests.benchmarks.monitoring_db import write_database
+from tests.imports import import_logs, query, readable
+from tests.runs import DATA
+
+TASKS = 60
+SAMPLES = sorted({path.relative_to(DATA).parts[0] for path in DATA.rglob("monitoring.db")})
+
+
+@pytest.fixture(scope="module")
+def monitoring(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_database(tmp_path_factory.mktemp("monitoring") / "monitoring.db", TASKS)
+
+
+def rows_of(path: Path) -> Iterator[tuple[str, int]]:
+    with closing(sqlite3.connect(path)) as conn:
+        for name in TABLES:
+            yield f"parsl_{name}", conn.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]
+
+
+@pytest.mark.parametrize("chunk", [1, 7])
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_any_number_of_rows_at_a_time_gives_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sample: str, chunk: int
+) -> None:
+    import_logs(tmp_path / "whole.db", DATA / sample)
+    monkeypatch.setattr(parsl_monitoring, "CHUNK", chunk)
+    monkeypatch.setattr(rows, "MANY_ROWS", 3)
+    import_logs(tmp_path / "parts.db", DATA / sample)
+    assert readable(tmp_path / "parts.db") == readable(tmp_path / "whole.db")
+
+
+def test_what_is_kept_while_reading_has_few_rows_of_tables(monitoring: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parsl_monitoring, "CHUNK", 7)
+    monkeypatch.setattr(rows, "MANY_ROWS", 20)
+    source = parsl_monitoring.find(monitoring)
+    assert source is not None
+    parts: list[Batch] = []
+    rest = read_source(source, sink=parts.append).batch
+    found: Counter[str] = Counter()
+    for part in (*parts, rest):
+        for name, columns in part.tables.items():
+            [count] = {len(values) for values in columns.values()}
+            assert count < 20 if part is rest else 20 <= count < 27
+            found[name] += count
+    assert found == dict(rows_of(monitoring))
+    assert len(parts) > sum(found.values()) / 40
+    whole = read_source(source).batch
+    assert {name: len(columns["uuid"]) for name, columns in whole.tables.items()} == found
+    assert (whole.uuids, whole.keys, whole.event_times) == (rest.uuids, rest.keys, rest.event_times)
+
+
+def test_each_row_has_the_key_of_its_span(tmp_path: Path, monitoring: Path) -> None:
+    import_logs(tmp_path / "dnpc.sqlite3", monitoring)
+    assert dict(rows_of(monitoring)) == {
+        name: query(tmp_path / "dnpc.sqlite3", f"SELECT count(*) FROM {name}")[0][0] for name, _ in rows_of(monitoring)
+    }
+    for name, table in TABLES.items():
+        key = ", ".join(("run_id", *table.key))
+        for uuid, *parts in query(tmp_path / "dnpc.sqlite3", f"SELECT DISTINCT uuid, {key} FROM parsl_{name}"):
+            assert uuid == surrogate_key(table.span, *parts)
+        sql = f"SELECT count(*) FROM parsl_{name} WHERE uuid NOT IN (SELECT uuid FROM spans)"
+        assert query(tmp_path / "dnpc.sqlite3", sql) == [(0,)]
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_a_lone_database_is_read_by_the_process_that_writes(
+    tmp_path: Path, monitoring: Path, monkeypatch: pytest.MonkeyPatch, jobs: int
+) -> None:
+    """To pack all rows for another process, and to unpack them, would take as long as to read them."""
+
+    def never(*_: object) -> None:
+        raise AssertionError("another process was to read")
+
+    monkeypatch.setattr(reading, "Reader", never)
+    import_logs(tmp_path / "dnpc.sqlite3", monitoring, jobs=jobs)
+    assert query(tmp_path / "dnpc.sqlite3", "SELECT count(*) FROM parsl_task") == [(TASKS,)]
+
+
+def test_other_processes_read_it_beside_logs(tmp_path: Path) -> None:
+    import_logs(tmp_path / "one.db", DATA / SAMPLES[0], jobs=1)
+    import_logs(tmp_path / "three.db", DATA / SAMPLES[0], jobs=3)
+    assert readable(tmp_path / "three.db") == readable(tmp_path / "one.db")
+
+
+def test_rows_that_came_before_are_replaced(tmp_path: Path) -> None:
+    """A run that goes on is imported again: what is known by then comes as a whole, and each row is there once."""
+    path = write_database(tmp_path / "monitoring.db", 10)
+    database = tmp_path / "dnpc.sqlite3"
+    import_logs(database, path)
+    with closing(sqlite3.connect(path)) as conn, conn:
+        conn.execute("UPDATE task SET task_fail_count = 77 WHERE task_id = 3")
+        conn.execute("DELETE FROM node WHERE id = 1")
+    import_logs(database, path)
+    assert query(database, "SELECT task_id FROM parsl_task WHERE task_fail_count = 77") == [(3,)]
+    assert query(database, "SELECT count(*) FROM parsl_task") == [(10,)]
+
+
+@pytest.mark.parametrize("table", ["task", "try", "status", "resource"])
+def test_numbers_that_one_table_has_as_text_are_the_same_tasks(tmp_path: Path, table: str) -> None:
+    path = write_database(tmp_path / "monitoring.db", 25)
+    import_logs(tmp_path / "numbers.db", path)
+    with closing(sqlite3.connect(path)) as conn, conn:
+        columns = [row[1] for row in conn.execute(f'PRAGMA table_info("{table}")')]
+        texts = ", ".join(f"CAST({name} AS TEXT) AS {name}" if name == "task_id" else name for name in columns)
+        conn.execute(f'CREATE TABLE texts AS SELECT {texts} FROM "{table}" ORDER BY rowid')
+        conn.execute(f'DROP TABLE "{table}"')
+        conn.execute(f'ALTER TABLE texts RENAME TO "{table}"')
+    import_logs(tmp_path / "texts.db", path)
+    assert readable(tmp_path / "texts.db", "sources") == readable(tmp_path / "numbers.db", "sources")
+    assert query(tmp_path / "texts.db", "SELECT count(*) FROM spans WHERE key LIKE '%/0'") >= [(25,)]
