@@ -235,15 +235,17 @@ class Watch:
             stops = self._epoch_stops
         else:
             stops = _EACH_LINE
+        mark = b": " if is_epoch else b"]  "
         for stop in stops.finditer(data):
             line, message = stop.start() + 1, stop.end()
-            if stop.lastindex and data.find(b"\n", line, message) < 0:
+            ends_prefix = data.find(mark, line, message) + len(mark) == message
+            if stop.lastindex and ends_prefix and data.find(b"\n", line, message) < 0:
                 pattern, match_at = takers[stop.lastindex - 1]
                 time = epoch_at(data, line) if is_epoch else time_at(data, line, clock, batch)
                 if 0 <= time <= LATEST and (match := match_at(data, message)):
                     yield _new_hit((start + line, time, match, pattern))
                     continue
-            # A line in another form than most, or several of which the first has too few colons.
+            # A line in another form than most, with colons in its message, or several of which the first has too few.
             while line <= message:
                 end = data.find(b"\n", line)
                 yield from self._of_line(data, line, end, start, clock, batch)

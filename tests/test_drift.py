@@ -549,12 +549,13 @@ def test_one_pass_finds_what_searching_finds(log: Path) -> None:
 PREFIXES = [
     PREFIX, LOCAL, "1795397698.5 ", "1795397698.5 INFO: ", "1795397698.5 a b INFO: ", "17953976980.5 x: ", "-5.5 x: ",
     PREFIX.replace("MainThread", "a:b"), PREFIX.replace("MainThread", "Thread-5 (a b)"),
-    PREFIX.replace(".766988", ".7"),
+    PREFIX.replace(".766988", ".7"), "1795397698.766988 2026-11-23 01:34:58 a INFO: ",
     PREFIX.replace(".766988", ".766988123"), PREFIX.replace("MainThread", "x" * 3 * FEW_COLONS), "x ", "",
     "2026-11-23 01:34:58.123 INFO ]  ", LOCAL.replace("MainThread", "a]b"),
 ]  # fmt: skip
 SAID = ["Putting task 5 onto pending_task_queue", f"Sent tasks: [1] to manager b'{MANAGER}'", "", ":", "x: y",
-        "leaving worker message section", "Put task 6 onto pending_task_queue: x", "Removing task 7"]  # fmt: skip
+        "leaving worker message section", "Put task 6 onto pending_task_queue: x", "Removing task 7",
+        "x: Put task 8 onto pending_task_queue"]  # fmt: skip
 
 
 @pytest.mark.parametrize("dialect", ["text", "text local", "unknown"])
