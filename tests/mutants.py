@@ -31,9 +31,16 @@ ROOT = Path(__file__).parents[1]
 
 TESTS = {
     "keys": ("keys",),
+    "span_ids": ("parts",),
+    "attribute_texts": ("span_rows",),
     "pattern": ("pattern_rows", "pattern"),
+    "pattern_file": ("pattern_file",),
+    "line_reader": ("line_reader",),
     "links": ("links",),
+    "manager_links": ("manager_links", "worker_blocks"),
     "sequences": ("sequences_again", "sequences"),
+    "roots": ("sequences_again", "sequences"),
+    "figures": ("sequences_again", "sequences"),
 }
 """Module of ``importers`` -> the tests of its topic. mutmut has its own list in pyproject.toml."""
 
@@ -224,10 +231,11 @@ def try_sql_and_tables(module: str) -> Counter[str]:
     return counts
 
 
-def try_functions(module: str) -> Counter[str]:
+def try_functions(module: str, processes: int) -> Counter[str]:
     """Print which of mutmut's faults in a module's functions no test notices; return how often each outcome came."""
     mutmut = [sys.executable, "-m", "mutmut"]
-    ran = subprocess.run([*mutmut, "run", f"importers.{module}.*"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    run = [*mutmut, "run", "--max-children", str(processes), f"importers.{module}.*"]
+    ran = subprocess.run(run, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if ran.returncode:
         raise click.ClickException(f"mutmut: {ran.stdout.decode(errors='replace')[-2000:]}")
     counts: Counter[str] = Counter()
@@ -271,14 +279,14 @@ def _tests(module: str) -> list[str]:
 
 @click.command()
 @click.argument("modules", nargs=-1, type=click.Choice(list(TESTS)))
-def main(modules: Sequence[str]) -> None:
+@click.option("--processes", default=os.cpu_count() or 1, show_default="as many as there are cores")
+def main(modules: Sequence[str], processes: int) -> None:
     """Print which faults in MODULES, by default all, no test notices, and how many faults there were."""
     os.chdir(ROOT)
-    counts = {
-        (module, kind): attempt(module)
-        for module in modules or TESTS
-        for kind, attempt in (("functions", try_functions), ("SQL and tables", try_sql_and_tables))
-    }
+    counts = {}
+    for module in modules or TESTS:
+        counts[module, "functions"] = try_functions(module, processes)
+        counts[module, "SQL and tables"] = try_sql_and_tables(module)
     click.echo("\n| module | faults in | faults | noticed | missed |\n|---|---|---|---|---|")
     for (module, kind), found in counts.items():
         missed, total = found["missed"], found.total() - found["same"]
