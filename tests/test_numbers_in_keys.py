@@ -1,4 +1,4 @@
-"""Parts of keys that should be numbers and are none, or are too large: what they belong to is kept, and nothing fails."""
+"""Parts of keys that should be numbers and are none, or are too large: all is kept, and nothing fails."""
 
 from __future__ import annotations
 
