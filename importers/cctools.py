@@ -90,7 +90,8 @@ def managers(transactions: Path) -> tuple[Manager, ...]:
         while position >= 0:
             if match := _START.match(data, data.rfind(b"\n", 0, position) + 1):
                 found.append(Manager(match[2].decode(), int(match[1])))
-            position = data.find(_MANAGER, position + 1)
+            # The next line: to look again in a long one for where it starts would take its square.
+            position = data.find(_MANAGER, data.find(b"\n", position))
     if first and (not found or found[0].start > first.start):
         found.insert(0, first)
     return tuple(dict.fromkeys(found))
