@@ -40,7 +40,7 @@ TESTS = {
     "pattern_file": ("pattern_file",),
     "line_reader": ("line_reader",),
     "links": ("links",),
-    "manager_links": ("manager_links", "worker_blocks", "manager_runs"),
+    "manager_links": ("manager_links", "manager_spans", "worker_blocks", "manager_runs"),
     "sequences": ("sequences_again", "sequences"),
     "roots": ("sequences_again", "sequences"),
     "figures": ("sequences_again", "sequences"),
