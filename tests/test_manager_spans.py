@@ -44,7 +44,7 @@ def told(runs: SmallRuns) -> list[tuple[object, ...]]:
 
 
 def above(runs: SmallRuns, span_type: str) -> list[tuple[object, ...]]:
-    """Return the run of each span of a type, the type and key of what it lies in, its key, and what it is called there."""
+    """Return of each span of a type its run, type and key of what it lies in, its key, and what it is called there."""
     return query(
         runs.path,
         """SELECT runs.key, above.name, a.key, b.key, subspans.key FROM subspans
