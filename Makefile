@@ -54,7 +54,7 @@ pictures: $(VENV)/tested  ## draw the pictures of the README again, from the rea
 	$(VENV)/bin/python -m tests.pictures
 
 clean:  ## remove what was installed and made
-	rm -rf $(VENV) $(VENV1) build mutants *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV1) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # The stamps make sure that nothing is installed again until pyproject.toml changes.
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from importers.keys import surrogate_key
 from importers.logfile import whole_lines
+from importers.neighbours import is_open
 from importers.rows import storable
 from importers.runs import RUN_LOGS, Run, has_tasks, read_run
 from importers.sources import Source
@@ -89,7 +90,8 @@ def managers(transactions: Path) -> tuple[Manager, ...]:
         while position >= 0:
             if match := _START.match(data, data.rfind(b"\n", 0, position) + 1):
                 found.append(Manager(match[2].decode(), int(match[1])))
-            position = data.find(_MANAGER, position + 1)
+            # The next line: to look again in a long one for where it starts would take its square.
+            position = data.find(_MANAGER, data.find(b"\n", position))
     if first and (not found or found[0].start > first.start):
         found.insert(0, first)
     return tuple(dict.fromkeys(found))
@@ -103,7 +105,7 @@ def source(importer: str, path: Path, kind: str) -> Source | None:
     """
     path = path.absolute()
     transactions = path.with_name(TRANSACTIONS[kind])
-    found = managers(transactions) if transactions.is_file() else ()
+    found = managers(transactions) if is_open(transactions) else ()
     if not found:
         return None
     stand_in = found[0].run_key
@@ -119,7 +121,7 @@ def source(importer: str, path: Path, kind: str) -> Source | None:
 
 def _is_beside_tasks(directory: Path) -> bool:
     """Tell whether a run directory has a log with tasks, though it does not say its run id."""
-    return any((directory / log).is_file() and has_tasks(directory / log) for log in RUN_LOGS)
+    return any(is_open(directory / log) and has_tasks(directory / log) for log in RUN_LOGS)
 
 
 def without_copies(sources: list[Source]) -> list[Source]:

@@ -22,6 +22,7 @@ from importers.adoption import named_managers
 from importers.keys import surrogate_key
 from importers.line_reader import read_lines
 from importers.logfile import BLOCK, BLOCK_HEAD, FUNCX, Block, blocks, dialect, first_funcx_record
+from importers.neighbours import is_open
 from importers.pattern import Pattern
 from importers.rows import Batch, storable
 from importers.runs import Run
@@ -160,7 +161,7 @@ def _age(log: Path) -> int:
 
 
 def _endpoint_logs(folder: Path) -> list[Path]:
-    logs = [log for log in folder.glob("endpoint.log*") if _ENDPOINT_FILE.fullmatch(log.name) and log.is_file()]
+    logs = [log for log in folder.glob("endpoint.log*") if _ENDPOINT_FILE.fullmatch(log.name) and is_open(log)]
     return sorted(logs, key=_age)
 
 

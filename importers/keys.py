@@ -66,6 +66,18 @@ def uuid_bytes(text: str) -> bytes:
     return found if len(found) == 16 else text.encode("utf-8", "surrogatepass")
 
 
+LONGEST_NUMBER = 18
+"""Digits of a number that SQLite can keep, whatever they are."""
+
+
+def number_of(part: str) -> int | None:
+    """Return the number that a part of a key is; None where it is none, or larger than any that is counted.
+
+    Keys that a monitoring.db or a user's own format gives may hold any text.
+    """
+    return int(part) if part.isdecimal() and len(part) <= LONGEST_NUMBER else None
+
+
 class KeyPrefix:
     """The leading parts of many keys, hashed once.
 

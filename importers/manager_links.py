@@ -19,6 +19,7 @@ from importers import monitoring_tables as monitoring
 from importers import parsl_log, workqueue_function
 from importers.cctools import EXECUTOR_TASK, TITLES, WORK_QUEUE, span_type
 from importers.executor_tasks import MANAGER_TASK
+from importers.keys import number_of
 
 TOLERANCE = 0.001
 """Seconds by which two processes of one host may write down one moment apart."""
@@ -370,11 +371,14 @@ def _executor_tasks(
     queued_ones: defaultdict[str, set[int]] = defaultdict(set)
     rows = _spans(conn, run, types.get(EXECUTOR_TASK[kind]), [MANAGER_TASK], ["created", "queued", "future_updated"])
     for span, key, manager_task, created, queued, updated in rows:
-        label, _, number = key.rpartition("/")
+        label, _, part = key.rpartition("/")
+        number = number_of(part)
+        if number is None:
+            continue
         try_ = tries.get(key)
         app = apps.get(try_.split("/")[0]) if try_ else None
         began = running.get(try_) if try_ else None
-        found[label].append(ExecutorTask(int(number), span, manager_task, app, created, began, updated))
+        found[label].append(ExecutorTask(number, span, manager_task, app, created, began, updated))
         if queued is not None:
             queued_ones[label].add(span)
     # What failed before it was queued never came to the manager. Some logs do not tell what was queued.
@@ -401,8 +405,11 @@ def _manager_tasks(
         ["WAITING", "RUNNING", "WAITING_RETRIEVAL", "DONE"],
     )
     for span, key, *known in rows:
-        manager, _, number = key.rpartition("/")
-        task = ManagerTask(int(number), span, *known)
+        manager, _, part = key.rpartition("/")
+        number = number_of(part)
+        if number is None:
+            continue
+        task = ManagerTask(number, span, *known)
         # A task that never waited is an instance of a library, which the manager made itself.
         if task.waiting is not None:
             found[manager].append(task)

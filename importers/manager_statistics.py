@@ -46,6 +46,9 @@ _QUANTITIES = (
 _HEADER = b"# timestamp "
 _ROW = re.compile(rb"\d{1,19}(?: (?:-?\d{1,25}(?:\.\d{1,12})?|-?nan|-?inf))+ ?")
 
+_LONGEST = 1 << 16
+"""Bytes of a header or a row that is read: some hundred values are in one, and each takes up to 100 times its size."""
+
 _STARTS_WITHIN = 1_000_000
 """Microseconds: a manager writes its first statistics before it logs its start, 71 us before in a real run."""
 
@@ -133,7 +136,9 @@ def read(source: Source, batch: Batch, progress: Progress) -> str:
     for block in blocks(source.path, fingerprint, batch, progress):
         offset = block.start
         for line in block.data.split(b"\n"):
-            if line.startswith(_HEADER) and found:
+            if len(line) > _LONGEST:
+                batch.reject("too long for statistics", offset, line)
+            elif line.startswith(_HEADER) and found:
                 section = _Section(line, batch)
                 batch.records += 1
             elif section and _ROW.fullmatch(line):

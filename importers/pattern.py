@@ -23,6 +23,9 @@ LEADING = 8
 EVERY_LINE = b"\n"
 """The literal of a pattern that holds none that is long enough: what every line holds."""
 
+_OTHER_LETTERS = re.IGNORECASE | re.VERBOSE
+"""Flags with which the text of a regular expression is not that of the lines that it matches."""
+
 SpanKey = tuple[str, ...]
 """A span type, then the names of the fields that make its local key."""
 
@@ -59,6 +62,8 @@ class Pattern:
     def __post_init__(self) -> None:
         object.__setattr__(self, "compiled", re.compile(self.regex, re.MULTILINE))
         if not self.literal:
+            if self.compiled.flags & _OTHER_LETTERS:
+                raise ValueError(f"what {self.regex!r} says is not what lines hold: say literal=EVERY_LINE")
             first = _literals(self.regex)[0]
             leads = len(first) >= LEADING
             object.__setattr__(self, "literal", first if leads else longest_literal(self.regex))
@@ -89,7 +94,7 @@ def searchable(regex: re.Pattern[bytes]) -> bytes:
     Returns ``EVERY_LINE`` where there is none.
     """
     try:
-        runs = [] if regex.flags & (re.IGNORECASE | re.VERBOSE) else _literals(regex.pattern)
+        runs = [] if regex.flags & _OTHER_LETTERS else _literals(regex.pattern)
     except ValueError:
         runs = []
     return max((plain for run in runs for plain in _PLAIN.findall(run)), key=len, default=EVERY_LINE)

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from importers.keys import surrogate_key
+from importers.neighbours import is_open
 from importers.rows import storable
 from importers.times import naive_seconds, utc_offset
 
@@ -55,7 +56,7 @@ def read_run(directory: Path) -> Run:
 
 def _first_run_id(path: Path) -> tuple[str | None, float | None] | None:
     """Return the first run id and the UTC offset in a log, searching block by block."""
-    if not path.is_file():
+    if not is_open(path):
         return None
     with path.open("rb") as file:
         head = file.read(_HEAD)
@@ -108,7 +109,7 @@ def _stand_in(directory: Path) -> str:
     logs += sorted(directory.glob("*/interchange.*log")) + sorted(directory.glob("*/block-*/*/manager.*log"))
     logs += sorted(directory.glob("*/block-*/*/worker_*.*log"))
     for path in logs:
-        if path.is_file():
+        if is_open(path):
             # A log's first line holds a time and a process, and stays as the log grows.
             with path.open("rb") as file:
                 line = file.readline(4096)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from importers.keys import surrogate_key
+from importers.neighbours import stay_inside
 from importers.rows import Batch, storable
 from importers.runs import Run
 from importers.times import EPOCH, Clock
@@ -144,7 +145,8 @@ def find_sources(
     since logs only grow. ``unknown`` counts the names of the files that no importer takes, and files that can't be
     read are noted in ``skipped``, as ``Unread``.
     """
-    importers = list(importers)
+    importers, paths = list(importers), list(paths)
+    stay_inside([] if follow_links else [path for path in paths if path.is_dir()])
     found: dict[str, Source] = {}
     for file in (file for path in paths for file in files(path, skipped, follow_links)):
         try:

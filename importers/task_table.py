@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from importers import cctools, htex, parsl_log
 from importers import monitoring_tables as monitoring
+from importers.keys import number_of
 from importers.roots import Roots, StateNames
 
 ACCOUNTS = (parsl_log.TASK, monitoring.TASK)
@@ -197,10 +198,11 @@ class _Tries:
         self.executor: dict[str, str] = {}
         last: dict[str, int] = {}
         for key, executor in executors.items():
-            task, _, number = key.rpartition("/")
+            task, _, part = key.rpartition("/")
             self.count[task] += 1
-            if executor is not None and number.isdecimal() and int(number) >= last.get(task, 0):
-                last[task], self.executor[task] = int(number), executor
+            number = number_of(part)
+            if executor is not None and number is not None and number >= last.get(task, 0):
+                last[task], self.executor[task] = number, executor
 
 
 def _rows(

@@ -17,6 +17,7 @@ from pathlib import Path
 from importers import cctools
 from importers.cctools import TASKVINE, TRANSACTIONS
 from importers.logfile import whole_lines
+from importers.neighbours import is_open
 from importers.rows import storable
 from importers.runs import RUN_LOGS, Run, read_run
 from importers.sources import Source
@@ -111,7 +112,7 @@ def _run_logs(folder: Path, sources: Iterable[Source]) -> Iterator[Path]:
     if folder.name == "vine-logs":
         for name in RUN_LOGS:
             for log in folder.parent.parent.parent.glob(f"*/{name}"):
-                if _run_in(log.parent) is not None:
+                if is_open(log) and _run_in(log.parent) is not None:
                     yield log
 
 
@@ -149,6 +150,8 @@ def _time_in(lines: Iterable[bytes]) -> float:
 
 def _staging_of(taskgraph: Path) -> str | None:
     """Return the name of the folder that holds the files of the first task in a taskgraph."""
+    if not is_open(taskgraph):
+        return None
     try:
         with taskgraph.open("rb") as file:
             match = next((match for line in file if (match := _TASK_FILE.search(line))), None)

@@ -355,7 +355,7 @@ TARGETS = (
 )
 
 
-def _load(target: Target, folder: Path) -> Any:
+def load(target: Target, folder: Path) -> Any:
     if not (target.pattern_file or target.module):
         return load_formats(Added(installed=False))
     suffix, text = ("toml", target.pattern_file) if target.pattern_file else ("py", target.module)
@@ -391,7 +391,7 @@ def imported(target: Target, folder: Path, rng: Random, count: int) -> Imported:
     target.write(logs, rng, count)
     database = folder / "dnpc.sqlite3"
     summary: Summary = import_paths(
-        [logs], database, clock=clock_of_name("UTC"), formats=_load(target, folder), jobs=1, finish=create_views
+        [logs], database, clock=clock_of_name("UTC"), formats=load(target, folder), jobs=1, finish=create_views
     )
     if failed := [found.error for found in summary.read if found.error]:
         raise Failed(f"not read: {failed}")

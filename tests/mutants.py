@@ -11,11 +11,14 @@ import ast
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -31,14 +34,32 @@ ROOT = Path(__file__).parents[1]
 
 TESTS = {
     "keys": ("keys",),
+    "span_ids": ("parts",),
+    "attribute_texts": ("span_rows",),
     "pattern": ("pattern_rows", "pattern"),
+    "pattern_file": ("pattern_file",),
+    "line_reader": ("line_reader",),
     "links": ("links",),
+    "manager_links": ("manager_links", "manager_spans", "worker_blocks", "manager_runs"),
     "sequences": ("sequences_again", "sequences"),
+    "roots": ("sequences_again", "sequences"),
+    "figures": ("sequences_again", "sequences"),
 }
-"""Module of ``importers`` -> the tests of its topic. mutmut has its own list in pyproject.toml."""
+"""Module of ``importers`` -> the tests of its topic."""
 
 SECONDS = 180
 """How long the tests may take with one fault in the code. Longer counts as noticed: some faults loop forever."""
+
+MUTMUT = """
+[tool.mutmut]
+source_paths = ["importers"]
+only_mutate = ["importers/{module}.py"]
+also_copy = ["datasette_dnpc"]
+pytest_add_cli_args = ["-p", "no:cacheprovider"]
+pytest_add_cli_args_test_selection = {tests}
+timeout_constant = 30.0   # seconds
+"""
+"""What mutmut is told of a module, which it reads from pyproject.toml."""
 
 PACKAGES = ("importers", "datasette_dnpc", "tests")
 OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "--rootdir=.")
@@ -82,7 +103,7 @@ SQL_FAULTS = tuple(
 )
 """What is found in SQL, and what stands there instead."""
 
-SAME = re.compile(rf"{SQL.pattern}|CROSS JOIN|\"true\"|utf-8", re.IGNORECASE)
+SAME = re.compile(rf"{SQL.pattern}|CROSS JOIN|CREATE TEMP TABLE|\"true\"|utf-8", re.IGNORECASE)
 """Where a change from small letters to capitals, or back, changes nothing."""
 
 
@@ -224,25 +245,48 @@ def try_sql_and_tables(module: str) -> Counter[str]:
     return counts
 
 
-def try_functions(module: str) -> Counter[str]:
+def try_functions(module: str, processes: int) -> Counter[str]:
     """Print which of mutmut's faults in a module's functions no test notices; return how often each outcome came."""
-    mutmut = [sys.executable, "-m", "mutmut"]
-    ran = subprocess.run([*mutmut, "run", f"importers.{module}.*"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if ran.returncode:
-        raise click.ClickException(f"mutmut: {ran.stdout.decode(errors='replace')[-2000:]}")
+    with tempfile.TemporaryDirectory(prefix="dnpc-mutants-") as folder:
+        return _try_functions_in(_copied(module, Path(folder)), module, processes)
+
+
+def _copied(module: str, folder: Path) -> Path:
+    """Copy what the tests of a module need into a folder, and tell mutmut there which tests these are."""
+    for name in PACKAGES:
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    told = MUTMUT.format(module=module, tests=json.dumps(_tests(module)))
+    (folder / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text(encoding="utf-8") + told)
+    return folder
+
+
+def _try_functions_in(folder: Path, module: str, processes: int) -> Counter[str]:
+    def mutmut(*words: str) -> str:
+        ran = subprocess.run(
+            [sys.executable, "-m", "mutmut", *words],
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": str(folder)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        if ran.returncode:
+            raise click.ClickException(f"mutmut: {ran.stdout[-2000:]}")
+        return ran.stdout
+
+    mutmut("run", "--max-children", str(processes))
     counts: Counter[str] = Counter()
-    results = subprocess.run([*mutmut, "results", "--all", "true"], stdout=subprocess.PIPE, check=True, text=True)
-    for name, found in re.findall(rf"(importers\.{module}\.\S+): (.+)", results.stdout):
+    for name, found in re.findall(rf"(importers\.{module}\.\S+): (.+)", mutmut("results", "--all", "true")):
         if found in ("killed", "timeout"):
             counts["noticed" if found == "killed" else "too long"] += 1
             continue
-        shown = subprocess.run([*mutmut, "show", name], stdout=subprocess.PIPE, check=True, text=True).stdout
+        shown = mutmut("show", name)
         was, becomes = (re.findall(rf"^[{sign}] +(.*)", shown, re.MULTILINE) for sign in "-+")
         alike = [line.lower() for line in was] == [line.lower() for line in becomes]
         if alike and any(map(SAME.search, was)):
             counts["same"] += 1
             continue
-        if _is_noticed_at_import(name, module):
+        if _is_noticed_at_import(folder / "mutants", name, module):
             counts["noticed"] += 1
             continue
         counts["missed"] += 1
@@ -250,15 +294,15 @@ def try_functions(module: str) -> Counter[str]:
     return counts
 
 
-def _is_noticed_at_import(name: str, module: str) -> bool:
+def _is_noticed_at_import(folder: Path, name: str, module: str) -> bool:
     """Run the tests of a module in a new process with one of mutmut's faults.
 
     mutmut forks when all is imported, so that its faults don't reach what functions gave to tables by then.
     """
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", *OPTIONS, *_tests(module)],
-        cwd=ROOT / "mutants",
-        env=os.environ | {"MUTANT_UNDER_TEST": name},
+        cwd=folder,
+        env=os.environ | {"MUTANT_UNDER_TEST": name, "PYTHONPATH": str(folder)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -271,14 +315,14 @@ def _tests(module: str) -> list[str]:
 
 @click.command()
 @click.argument("modules", nargs=-1, type=click.Choice(list(TESTS)))
-def main(modules: Sequence[str]) -> None:
+@click.option("--processes", default=os.cpu_count() or 1, show_default="as many as there are cores")
+def main(modules: Sequence[str], processes: int) -> None:
     """Print which faults in MODULES, by default all, no test notices, and how many faults there were."""
     os.chdir(ROOT)
-    counts = {
-        (module, kind): attempt(module)
-        for module in modules or TESTS
-        for kind, attempt in (("functions", try_functions), ("SQL and tables", try_sql_and_tables))
-    }
+    counts = {}
+    for module in modules or TESTS:
+        counts[module, "functions"] = try_functions(module, processes)
+        counts[module, "SQL and tables"] = try_sql_and_tables(module)
     click.echo("\n| module | faults in | faults | noticed | missed |\n|---|---|---|---|---|")
     for (module, kind), found in counts.items():
         missed, total = found["missed"], found.total() - found["same"]

@@ -1,4 +1,4 @@
-"""Lines of many megabytes, nesting in circles, rings of facets, and all events at one time: everything still answers.
+"""Lines of many megabytes, nesting in circles, rings of facets, all events at one time or millennia apart: all answers.
 
 Sizes are small here. DNPC_LONG_LINE=100 makes lines of 100 MB, DNPC_EVENTS=1000000 a million events at one time.
 """
@@ -6,9 +6,11 @@ Sizes are small here. DNPC_LONG_LINE=100 makes lines of 100 MB, DNPC_EVENTS=1000
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 from random import Random
 
@@ -20,8 +22,9 @@ from datasette_dnpc.pages import PAGES
 from datasette_dnpc.render import NoPicture, picture, shape
 from datasette_dnpc.sql_files import queries
 from tests.fuzz import TARGETS, Target, compare, imported
-from tests.imports import dnpc, query
+from tests.imports import copied, dnpc, query, rewrite
 from tests.own_formats import named
+from tests.runs import DATA
 
 LONG = int(float(os.environ.get("DNPC_LONG_LINE", "0.5")) * 1e6)
 """Bytes of a line."""
@@ -109,15 +112,61 @@ def test_what_is_below_a_ring_is_all_of_it(ring: Path) -> None:
         assert dnpc("graph", "--db", ring, "--format", format).exit_code == 0
 
 
-def root_of(ring: Path) -> str:
-    """Return the surrogate key of a span in the ring."""
-    return str(query(ring, "SELECT uuid FROM spans WHERE id = 2")[0][0])
+TIMES = (b"0.000000", b"0.0000001", b"86399.999999", b"4102444800.000000", b"7258118400.500000", b"99999999999.000000")
+"""From the first second there is to the last that counts as a time, far after 2200."""
+
+
+@pytest.fixture(scope="module")
+def millennia(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of a real run in which one event in nine is at an end of time, and monitoring's clock, too."""
+    folder = copied(DATA / "htex-crash", tmp_path_factory.mktemp("millennia") / "runinfo")
+    times = cycle(TIMES)
+
+    def far_off(path: Path, data: bytes) -> bytes:
+        lines = data.splitlines(keepends=True)
+        return b"".join(
+            re.sub(rb"^\d{10}\.\d+ ", next(times) + b" ", line) if n % 9 == 8 else line for n, line in enumerate(lines)
+        )
+
+    rewrite(folder, far_off)
+    with closing(sqlite3.connect(folder / "monitoring.db", isolation_level=None)) as conn:
+        conn.execute("UPDATE OR IGNORE status SET timestamp = '1970-01-01 00:00:00.000001' WHERE rowid % 7 = 3")
+        conn.execute("UPDATE try SET task_try_time_returned = '5138-11-16 09:46:39' WHERE rowid % 3 = 1")
+        conn.execute("UPDATE task SET task_time_invoked = '2300-01-01 00:00:00.5' WHERE rowid % 4 = 1")
+    database = folder.parent / "millennia.sqlite3"
+    assert dnpc("import", folder, "--db", database, "--timezone", "UTC").exit_code == 0
+    return database
+
+
+def test_events_at_the_ends_of_time_are_there(millennia: Path) -> None:
+    found = {time for (time,) in query(millennia, "SELECT time FROM events WHERE NOT time BETWEEN 1.7e9 AND 1.9e9")}
+    assert found == {*map(float, TIMES), 0.000001, 10413792000.5, 99999999999.0}
+    assert query(millennia, "SELECT count(*) FROM events WHERE time BETWEEN 1.7e9 AND 1.9e9") > [(200,)]
+    assert query(millennia, "SELECT max(ended - began) FROM spans") > [(9.8e10,)]
+
+
+@pytest.fixture(params=["ring", "millennia"])
+def extreme(request: pytest.FixtureRequest) -> Path:
+    """Each of these databases."""
+    database: Path = request.getfixturevalue(request.param)
+    return database
+
+
+def root_of(database: Path) -> str:
+    """Return the surrogate key of a root: a span in the ring, a task that took an eternity."""
+    return str(
+        query(
+            database,
+            """SELECT uuid FROM spans JOIN descendants ON root = spans.id JOIN events ON events.span = descendants.span
+               GROUP BY 1 ORDER BY max(time) - min(time) DESC, spans.id LIMIT 1""",
+        )[0][0]
+    )
 
 
 @pytest.mark.parametrize("name", queries())
-def test_queries_answer_on_a_ring(ring: Path, name: str) -> None:
-    params = {"root": root_of(ring)} if "root" in queries()[name].params else {}
-    with answers.connected(ring) as conn:
+def test_queries_answer(extreme: Path, name: str) -> None:
+    params = {"root": root_of(extreme)} if "root" in queries()[name].params else {}
+    with answers.connected(extreme) as conn:
         data = answers.select(conn, name, params)
     assert data.columns == tuple(queries()[name].columns)
     if data.rows and shape(data.columns) and len(data.rows) < 5000:
@@ -128,12 +177,17 @@ def test_queries_answer_on_a_ring(ring: Path, name: str) -> None:
 
 
 @pytest.mark.asyncio
-async def test_pages_answer_on_a_ring(ring: Path) -> None:
-    datasette = Datasette([str(ring)], settings={"sql_time_limit_ms": 60_000})
+async def test_pages_answer(extreme: Path) -> None:
+    datasette = Datasette([str(extreme)], settings={"sql_time_limit_ms": 60_000})
     await datasette.invoke_startup()
+    (run,) = query(extreme, "SELECT key FROM runs")[0]
     for page in PAGES.values():
-        address = f"/-/dnpc/ring/{page.path}".rstrip("/")
-        for path in (address, *([f"{address}/{root_of(ring)}"] if page.name == "span" else []), f"{address}?run=ring"):
+        address = f"/-/dnpc/{extreme.stem}/{page.path}".rstrip("/")
+        of_one = {
+            "span": [f"{address}/{root_of(extreme)}"],
+            "run": [f"{address}/{run}?part={p}" for p in ("time", "workers")],
+        }
+        for path in (address, *of_one.get(page.name, []), f"{address}?run={run}"):
             response = await datasette.client.get(path)
             assert response.status_code == 200, path
             assert len(response.content) < 2_000_000

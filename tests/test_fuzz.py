@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from importers.formats import OWN
-from tests import mutations
+from tests import guided, mutations
 from tests.fuzz import AT_ONCE, TARGETS, Failed, Imported, Target, compare, fuzz, imported
 from tests.mutations import mutated, mutated_lines
 from tests.runs import DATA
@@ -59,6 +59,33 @@ def test_few_faulty_lines(target: Target, rng: Random, count: int) -> None:
     """The same with chances that Hypothesis takes, and makes smaller where something fails."""
     with TemporaryDirectory() as folder:
         compare(target, intact_rows(target), imported(target, Path(folder), rng, count))
+
+
+@pytest.mark.parametrize("name", guided.CHECKS)
+def test_what_guided_checks_begin_with(name: str) -> None:
+    """Atheris goes on from there: ``python -m tests.guided NAME``."""
+    check = guided.CHECKS[name]
+    for number, seed in enumerate(check.seeds):
+        check.run(seed)
+        check.run(mutated(seed, Random(number), check.seeds))
+    assert len(check.seeds) > 5
+
+
+@pytest.mark.parametrize(
+    "target", [t for t in TARGETS if t.name in ("METRIC lines", "TaskVine taskgraph")], ids=lambda t: t.name
+)
+def test_what_a_guided_target_begins_with(tmp_path: Path, target: Target) -> None:
+    check = guided.of_target(target, tmp_path)
+    for seed in check.seeds:
+        check.run(seed)
+
+
+def test_one_pass_that_finds_something_else_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = next(seed for seed in guided.CHECKS["watch"].seeds if b"initializing state to" in seed)
+    patterns, watch = guided.WATCHES[0]
+    monkeypatch.setattr(guided, "WATCHES", [(patterns[:1], watch)] * 4)
+    with pytest.raises(Failed, match="one pass finds"):
+        guided.watched(line)
 
 
 def test_faults_are_of_all_kinds_and_repeatable() -> None:

@@ -57,6 +57,21 @@ def named(number: int) -> str:
     return EVILS[number % len(EVILS)]
 
 
+def rename_in_a_queue(log: Path) -> None:
+    """Rename files, categories and workers in a transaction log, where a space ends each but a file's name."""
+    numbers = iter(range(10_000))
+
+    def one_word() -> str:
+        return re.sub(r"\s", "_", named(next(numbers)))
+
+    text = log.read_text()
+    for worker in set(re.findall(r"worker-\w+", text)):
+        text = text.replace(worker, one_word())
+    text = re.sub(r"(WAITING )\w+", lambda found: found[1] + one_word(), text)
+    text = re.sub(r"(TRANSFER \w+ \d+ \d \S+ \S+ )\S+", lambda found: found[1] + named(next(numbers)), text)
+    log.write_text(text)
+
+
 @pytest.fixture(scope="module")
 def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real run, all of whose names were changed, imported as a user would."""
@@ -64,6 +79,8 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = folder / "runinfo" / "<canary onload=window.hacked=1>$\\frac{ '\"\u202e=cmd()"
     shutil.copytree(DATA / "htex-crash" / "000", directory)
     shutil.copy(DATA / "htex-crash" / "monitoring.db", folder / "runinfo" / "monitoring.db")
+    shutil.copytree(DATA / "workqueue" / "000", folder / "runinfo" / "001")
+    rename_in_a_queue(folder / "runinfo" / "001" / "WorkQueueExecutor" / "transaction_log")
     log = directory / "parsl.log"
     text = log.read_text()
     numbers = iter(range(10_000))
@@ -88,6 +105,10 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = dnpc("import", folder / "runinfo", "--db", database, "--timezone", "UTC")
     assert result.exit_code == 0, result.output
     assert_is_plain(result.output)
+    moved = (
+        "SELECT count(*) FROM spans JOIN span USING (uuid) WHERE span.type = 'workqueue.transfer' AND attributes LIKE ?"
+    )
+    assert all(query(database, moved, f"%{text}%") > [(1,)] for text in ("DROP TABLE spans", "canary", "javascript:"))
     return database
 
 
@@ -229,6 +250,24 @@ def test_names_on_the_command_line(hostile_run: Path, name: str) -> None:
     found = list(csv.DictReader(io.StringIO(table, newline="")))
     texts = [{key: value for key, value in row.items() if isinstance(value, str)} for row in rows]
     assert [{key: row[key] for key in text} for row, text in zip(found, texts, strict=True)] == texts
+
+
+def test_names_of_files_on_the_command_line(tmp_path: Path) -> None:
+    """Of what is read, of what nobody knows, of what is left out, and where there is nothing else."""
+    evils = [evil.replace("/", "_").replace("\0", "")[:200] for evil in EVILS]
+    folder = tmp_path / "runinfo"
+    shutil.copytree(DATA / "two-htex" / "000", folder / evils[8])
+    for evil in evils:
+        (folder / f"{evil}.txt").touch()
+        (folder / f"{evil}.link").symlink_to(DATA / "runinfo" / "000" / "parsl.log")
+    result = dnpc("import", folder, "--db", tmp_path / "dnpc.sqlite3")
+    assert result.exit_code == 0 and result.output.count("symbolic link") == len(evils)
+    assert_is_plain(result.output)
+    shutil.rmtree(folder / evils[8])
+    for path in (folder, folder / f"{evils[8]}.txt"):
+        result = dnpc("import", path, "--db", tmp_path / "none.sqlite3")
+        assert result.exit_code == 1
+        assert_is_plain(result.output)
 
 
 @pytest.mark.parametrize("format", ["text", "dot", "mermaid"])

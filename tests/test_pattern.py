@@ -197,6 +197,14 @@ def test_a_pattern_without_literal_text_is_refused(regex: bytes) -> None:
         Pattern(regex)
 
 
+@pytest.mark.parametrize("regex", [rb"(?i)Task (?P<task>\d+) done", rb"(?x) Task\ (?P<task>\d+)\ done  # of a task"])
+def test_flags_with_which_lines_hold_other_text_need_a_literal(regex: bytes) -> None:
+    """Else a line "TASK 5 DONE" would be searched for "Task ", and lost."""
+    with pytest.raises(ValueError, match="literal=EVERY_LINE"):
+        Pattern(regex, ("x", "task"))
+    assert Pattern(regex, ("x", "task"), literal=EVERY_LINE).literal == EVERY_LINE
+
+
 def test_alternatives_at_the_top_are_refused() -> None:
     with pytest.raises(ValueError, match="make a pattern of each"):
         Pattern(rb"Task (?P<task>\d+) failed|Task (?P<other>\d+) ended")

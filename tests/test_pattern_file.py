@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importers import pattern_file
+from importers import pattern_file, stall
 from importers.formats import Added, load_formats
 from importers.pattern_file import FormatError
+from importers.reading import read_source
 from importers.runs import read_run
 from tests.imports import copied, dnpc, query, readable
-from tests.own_formats import MICRO, RUN_ID, WHOLE, changed, named, own, runs_and_logs, unmatched, write
+from tests.own_formats import (
+    MICRO,
+    RUN_ID,
+    TOML,
+    WHOLE,
+    changed,
+    events_in,
+    named,
+    own,
+    run_of,
+    runs_and_logs,
+    unmatched,
+    write,
+)
 from tests.runs import DATA
 
 
@@ -61,10 +76,10 @@ STEP_1 = 'span = ["myapp.step", "task", "step"]\nevent = "begins"'
         (r"'step=(?P<step>\d+) begins'", "7", "pattern 1: regex must be a regular expression as text, not 7"),
         (r"'step=(?P<step>\d+) begins'", r"'(?P<step>\d{99999999999999})'", "pattern 1: regex"),
         (r"'step=(?P<step>\d+) begins'", "'é+(?P<step>x)'", "pattern 1: regex, at position 1: letters beyond ASCII"),
-        (r"'step=(?P<step>\d+) begins'", "'[xé](?P<step>x)'", "letters beyond ASCII"),
+        (r"'step=(?P<step>\d+) begins'", "'[xé](?P<step>x)'", "and alternatives (?:...|...) in place of [...]"),
         (r"regex = 'step=(?P<step>\d+) begins'", "", "pattern 1: regex is missing"),
         (STEP_1, "", "pattern 1: span is missing"),
-        (STEP_1, STEP_1.replace('"step"', '"stop"'), "no field is called 'stop', in regex or path. Known are app"),
+        (STEP_1, STEP_1.replace('"step"', '"stop"'), "is called 'stop', in regex or path. Known are app, step, task\n"),
         (STEP_1, STEP_1.replace("myapp.step", "my app"), "pattern 1: span: 'my app' is no span type"),
         (STEP_1, STEP_1.replace("myapp.step", "my/app"), "pattern 1: span: 'my/app' is no span type"),
         (STEP_1, 'span = "myapp.step"', "pattern 1: span must be a list: a span type, and the fields of its key"),
@@ -76,6 +91,7 @@ STEP_1 = 'span = ["myapp.step", "task", "step"]\nevent = "begins"'
         (STEP_1, STEP_1 + '\neach = "task"', "pattern 1: each: 'task' must be a group of regex"),
         ('[["parsl.rundir.task", "task"]]', '["parsl.rundir.task", "task"]', "parents must be a list of lists"),
         ('[["parsl.rundir.task", "task"]]', "[[]]", "parents must be a list of lists"),
+        ('[["parsl.rundir.task", "task"]]', "5", "parents must be a list of lists"),
         ('[["parsl.rundir.task", "task"]]', '[["parsl.rundir.task", "id"]]', "parents: no field is called 'id'"),
         ('[["parsl.rundir.task", "task"]]', '[["myapp.step", "task", "step"]]', "a myapp.step can't lie in itself"),
         ('attributes = ["residual"]', 'attributes = ["rest"]', "pattern 2: attributes: no field is called 'rest'"),
@@ -103,6 +119,11 @@ def test_a_mistake_in_a_pattern_file(tmp_path: Path, old: str, new: str, said: s
         ("f.toml", 'name = "x"\nfiles = ["a/**/b"]', "'a/**/b' is no such end"),
         ("f.toml", 'name = "x"\nfiles = ["../b"]', "'../b' is no such end"),
         ("f.toml", 'name = "x"\nfiles = ["*.log"]', "patterns is missing: say what lines look like"),
+        (
+            "f.toml",
+            'name = "x"\nfiles = ["*"]\npatterns = [{regex = "a", span = ["a", "b"], event = "c"}]',
+            "no field is called 'b', in regex or path. There is none: name groups, (?P<task>...)",
+        ),
         ("f.toml", "a = " + "[" * 5000, "it is no TOML"),
         ("f.yaml", "", "it is no table of keys and values"),
         ("f.yaml", "- a\n- b", "it is no table of keys and values. Keys are name, files,"),
@@ -192,6 +213,91 @@ def imported(folder: Path, text: str, database: str = "db") -> Path:
     result = dnpc("import", folder, "--pattern-file", named(folder, text), "--db", path)
     assert result.exit_code == 0, result.output
     return path
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 4, 0])
+def test_a_path_is_known_by_its_end(tmp_path: Path, parts: int) -> None:
+    """By so many of its folders as the regular expression has, all of them for 0, and by whole names."""
+    log = tmp_path.resolve() / "a" / "b" / "cc" / "my.log"
+    log.parent.mkdir(parents=True)
+    log.write_bytes(WHOLE)
+    place = re.escape("/".join(log.parts[1:][-parts:]))
+    line = next(line for line in TOML.splitlines() if line.startswith("path ="))
+    for regex, is_known in ((place, True), (place[1:], False), (f"x/{place}", False), (f"{place}x", False)):
+        text = changed(
+            (line, f"path = '{regex}'"),
+            ('"task", "step"', '"step"'),
+            ('parents = [["parsl.rundir.task", "task"]]', ""),
+            ('attributes = ["app"]', ""),
+        )
+        found = pattern_file.load(named(tmp_path, text)).find(log)
+        assert (found is not None) == is_known, regex
+
+
+def named_runs(folder: Path, path: Path, *changes: tuple[str, str]) -> dict[str, str]:
+    """Return the names that a log gives to runs."""
+    formats = load_formats(Added((named(folder, changed(*changes)),), (), False))
+    source = formats.importers["myapp"].find(path)
+    assert source is not None
+    return {
+        run: name.replace(source.run.key[:8], "KEY")
+        for run, name in read_source(source, formats=formats).batch.run_names.items()
+    }
+
+
+def test_a_log_alone_names_its_run_where_it_tells_of_it(tmp_path: Path) -> None:
+    run_of(tmp_path)
+    inside = write(tmp_path, "0000/task_0012_simulate.stdout", WHOLE)
+    assert named_runs(tmp_path, inside) == {}
+    place = "task_logs/0000/task_0012_simulate.stdout"
+    alone = tmp_path / "alone" / place
+    alone.parent.mkdir(parents=True)
+    alone.write_bytes(WHOLE)
+    assert list(named_runs(tmp_path, alone).values()) == ["myapp (KEY)"]
+    # Of a run that is said, others may know the name.
+    assert named_runs(tmp_path, alone, ('name = "myapp"', 'name = "myapp"\nrun = "a run"')) == {}
+    alone.write_bytes(b"1795397707.25 nothing\n")
+    assert named_runs(tmp_path, alone) == {}
+
+
+@pytest.mark.parametrize("time", [r"^(?P<time>\d+\.\d+) ", r"^at (?P<time>\d+\.\d+): "])
+def test_logs_alone_are_told_apart_by_their_first_record(tmp_path: Path, time: str) -> None:
+    """What begins with the format's own time is one: the lines above it are the same in all of them."""
+    prefix = "at {}: " if time.startswith("^at") else "{} "
+    file = named(tmp_path, changed((r"'^(?P<time>\d+\.\d+) '", f"'{time}'")))
+    found = pattern_file.load(file)
+    keys = []
+    for number, (begins, more) in enumerate([(1, ""), (1, "and more\n"), (2, "")]):
+        log = tmp_path / str(number) / "task_logs/0000/task_0012_simulate.stdout"
+        log.parent.mkdir(parents=True)
+        log.write_text(f"# my app\n# of today\n{prefix.format(1795397700.5 + begins)}step=1 begins\n{more}")
+        source = found.find(log)
+        assert source is not None
+        keys.append(source.run.key)
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_what_was_given_up_is_said_of_each_later_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stall, "PATIENCE", 0.2)
+    run_of(tmp_path)
+    slow = r"'(?:[a-z]+)+ of step (?P<step>\d+)$'"
+    formats = load_formats(Added((named(tmp_path, changed((r"'step=(?P<step>\d+) begins'", slow))),), (), False))
+    importer = formats.importers["myapp"]
+    ends = b"1795397707.5 step=1 ends\n"
+    logs = [b"1795397707.3 " + b"a" * 60 + b" of step x\n" + ends, ends, ends]
+    for number, log in enumerate(logs):
+        path = write(tmp_path, f"0000/task_{number:04}_simulate.stdout", log)
+        source = importer.find(path)
+        assert source is not None
+        batch = read_source(source, formats=formats).batch
+        assert [name for _, _, name, _ in events_in(batch)] == ["ends"]
+        ((reason, _), found) = next(iter(batch.unmatched.items()))
+        if number:
+            assert len(batch.unmatched) == 1
+            assert reason == "a regular expression that took too long before is not used"
+            assert found == (1, 0, source.name)
+        else:
+            assert "takes too long on this line" in reason
 
 
 @pytest.mark.parametrize("place", ["000/my.log", "000/a/b/c/d/e/my.log", "001/x/my.log"])

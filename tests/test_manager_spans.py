@@ -1,0 +1,153 @@
+"""What is joined of a manager's spans, on a handful of spans made by hand: libraries, functions, blocks, and again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from importers import monitoring_tables as monitoring
+from importers import parsl_log
+from importers.cctools import EXECUTOR_TASK, TASKVINE, TITLES, WORK_QUEUE, span_type
+from importers.manager_links import BLOCK_CONTRADICTION, CONTRADICTION
+from importers.rows import Batch
+from importers.workqueue_function import REMOTE
+from tests.imports import query
+from tests.small_runs import SmallRuns, of
+
+Span = Callable[[Batch, str], int]
+
+EXECUTED = EXECUTOR_TASK[WORK_QUEUE]
+MANAGER, TASK, WORKER, CONNECTION = (span_type(WORK_QUEUE, x) for x in ("manager", "task", "worker", "connection"))
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> SmallRuns:
+    return SmallRuns(tmp_path)
+
+
+def executed(number: int, **attributes: object) -> Span:
+    return of(f"e/{number}", (10.0 + number, "created"), (50.0 + number, "future_updated"), **attributes)
+
+
+def managed(number: int, manager: str = "7-1") -> Span:
+    return of(f"{manager}/{number}", (20.0 + number, "WAITING"), (40.0 + number, "DONE"), category="f")
+
+
+def manager(key: str = "7-1", **attributes: object) -> Span:
+    return of(key, (1.0, "START"), **attributes)
+
+
+def told(runs: SmallRuns) -> list[tuple[object, ...]]:
+    return query(runs.path, "SELECT reason, template, count, text FROM unmatched ORDER BY reason, text")
+
+
+def above(runs: SmallRuns, span_type: str) -> list[tuple[object, ...]]:
+    """Return of each span of a type its run, type and key of what it lies in, its key, and what it is called there."""
+    return query(
+        runs.path,
+        """SELECT runs.key, above.name, a.key, b.key, subspans.key FROM subspans
+           JOIN spans a ON a.id = superspan JOIN span_types above ON above.id = a.type
+           JOIN spans b ON b.id = subspan JOIN span_types below ON below.id = b.type AND below.name = ?
+           JOIN runs ON runs.id = b.run AND a.run = b.run ORDER BY 1, 4""",
+        span_type,
+    )
+
+
+@pytest.mark.parametrize("kind", TITLES)
+def test_the_two_accounts_of_a_library_are_one(runs: SmallRuns, kind: str) -> None:
+    """Within a run and a manager: numbers count from 1 in each."""
+    library, task = span_type(kind, "library"), span_type(kind, "task")
+    for run in ("r", "s"):
+        runs.log(
+            "log",
+            {
+                span_type(kind, "manager"): [manager()],
+                library: [of("7-1/3", (2.0, "SENT")), of("7-1/9", (2.0, "SENT"))],
+                task: [of("7-1/3", (2.0, "RUNNING")), of("7-2/9", (2.0, "RUNNING"))],
+            },
+            run=run,
+        )
+    runs.link()
+    joined = """SELECT a.key, b.key, count(*) FROM facets JOIN spans a ON a.id = "left" JOIN spans b ON b.id = "right"
+                WHERE a.run = b.run GROUP BY 1, 2"""
+    assert query(runs.path, joined) == [("7-1/3", "7-1/3", 2)]
+    assert query(runs.path, "SELECT count(*) FROM facets") == [(2,)]
+
+
+def test_what_a_function_did_lies_in_the_managers_task_once_that_is_known(runs: SmallRuns) -> None:
+    for run in ("r", "s"):
+        runs.log("functions", {REMOTE: [of("e/0", (31.0, "START")), of("e/5", (31.0, "START"))]}, run=run)
+        runs.log("parsl", {EXECUTED: [executed(0), executed(5)]}, run=run)
+    runs.link()
+    in_executor = [(run, EXECUTED, f"e/{n}", f"e/{n}", "remote") for run in ("r", "s") for n in (0, 5)]
+    assert above(runs, REMOTE) == in_executor
+    runs.log("more", {MANAGER: [manager("8-1", executor="e")], TASK: [managed(1, "8-1")]}, run="s")
+    runs.log("why", {EXECUTED: [executed(0, manager_task=1)]}, run="s")
+    runs.link()
+    in_executor[2] = ("s", TASK, "8-1/1", "e/0", "remote")
+    assert above(runs, REMOTE) == in_executor
+
+
+def test_managers_of_no_executor_and_without_tasks_keep_no_other_from_its_own(runs: SmallRuns) -> None:
+    runs.log(
+        "log",
+        {
+            MANAGER: [manager("1-1"), manager("2-1", executor="idle"), manager("7-1", executor="e")],
+            TASK: [managed(1), managed(2)],
+            EXECUTED: [executed(0), executed(1), of("idle/0", (1.0, "created"))],
+        },
+    )
+    runs.link()
+    rows = query(runs.path, "SELECT a.key, b.key, subspans.key FROM subspans JOIN spans a ON a.id = superspan "
+                            "JOIN spans b ON b.id = subspan ORDER BY 1")  # fmt: skip
+    assert rows == [("e/0", "7-1/1", "1"), ("e/1", "7-1/2", "2")]
+    assert told(runs) == []
+
+
+def test_a_contradiction_is_kept_with_the_log_of_the_manager(runs: SmallRuns) -> None:
+    runs.log("parsl", {EXECUTED: [executed(n, manager_task=1) for n in range(2)]})
+    runs.log("log", {MANAGER: [manager(executor="e")], TASK: [managed(1)]})
+    runs.link()
+    assert runs.subspans() == set()
+    assert told(runs) == [(CONTRADICTION, TITLES[WORK_QUEUE], 1, "manager's task 1 (f): parsl.log says 0 and 1")]
+    paths = "SELECT path FROM unmatched JOIN sources ON sources.id = source"
+    assert query(runs.path, paths) == [("r/log",)]
+
+
+ADDRESS = "7-1/w/1.2.3.4:5"
+"""What a connection is called below its worker."""
+
+
+def where(number: int) -> Span:
+    """Return a block whose job wrote down the address."""
+    return of(f"e/{number}", (1.0, "output"), worker_addresses=[ADDRESS])
+
+
+@pytest.mark.parametrize("with_monitoring", [False, True])
+def test_a_block_that_is_denied_later_loses_the_worker(runs: SmallRuns, with_monitoring: bool) -> None:
+    runs.log(
+        "log",
+        {MANAGER: [manager(executor="e")], WORKER: ["7-1/w"], CONNECTION: [ADDRESS]},
+        [((MANAGER, "7-1"), (WORKER, "7-1/w")), ((WORKER, "7-1/w"), (CONNECTION, ADDRESS))],
+    )
+    runs.log("output", {parsl_log.BLOCK: [where(0)]})
+    if with_monitoring:
+        runs.log("database", {monitoring.BLOCK: ["e/0"]})
+    runs.link()
+    in_blocks = [("r", block, "e/0", "7-1/w", "w") for block in (monitoring.BLOCK, parsl_log.BLOCK)]
+    in_manager = ("r", MANAGER, "7-1", "7-1/w", "7-1/w")
+    assert set(above(runs, WORKER)) == {in_manager, *in_blocks[not with_monitoring :]}
+    runs.log("another", {parsl_log.BLOCK: [where(1)]})
+    runs.link()
+    assert above(runs, WORKER) == [in_manager]
+    text = "w: by its address ['e/0', 'e/1'], by its tasks []"
+    assert told(runs) == [(BLOCK_CONTRADICTION, TITLES[WORK_QUEUE], 1, text)]
+
+
+def test_managers_of_one_kind_are_not_those_of_the_other(runs: SmallRuns) -> None:
+    vine = span_type(TASKVINE, "task")
+    runs.log("log", {MANAGER: [manager(executor="e")], vine: [managed(1)], EXECUTED: [executed(0)]})
+    runs.link()
+    assert runs.subspans() == set()
