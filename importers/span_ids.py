@@ -1,24 +1,38 @@
-"""The ids of spans by their uuids: where there are many, most of them in a temporary table."""
+"""The ids of spans by their uuids: where there are many, most of them in arrays, which take a quarter of the memory."""
 
 from __future__ import annotations
 
-import sqlite3
+from array import array
 from collections.abc import Collection, Iterable
+from struct import iter_unpack
 
 IN_MEMORY = 500_000
-"""Spans that are kept in memory, where one takes some 150 bytes; in the table, which is on disk, it takes 40."""
+"""Spans that are kept in a dictionary, where one takes some 150 bytes; in arrays it takes 40."""
 
-_CACHE = "PRAGMA temp.cache_size = -50000"
-_NO_CACHE = "PRAGMA temp.cache_size = 0"
+SPACE = 3
+"""Places in the table for each span, at least: with fewer, searches go on for longer."""
+
+_WIDTH = 16
+"""Bytes of a uuid."""
+
+_NONE = -1
 
 
 class SpanIds:
-    """A mapping of uuids to ids that grows in memory to ``IN_MEMORY`` spans, and from there on disk."""
+    """A mapping of uuids to ids, of which a dictionary holds the latest, up to ``IN_MEMORY``."""
 
-    def __init__(self, conn: sqlite3.Connection) -> None:
-        self._conn = conn
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all spans, and give back their memory."""
         self._recent: dict[bytes, int] = {}
-        self._has_table = False
+        self._others: dict[bytes, int] = {}
+        """Of keys that somebody wrote by hand, which may have any length."""
+        # A hash table with open addressing: what is at the place that a uuid's hash says, or at the next that is
+        # free, is the number of its span in the other two.
+        self._table = array("i", [_NONE])
+        self._uuids, self._ids = bytearray(), array("q")
 
     def update(self, pairs: Iterable[tuple[bytes, int]]) -> None:
         """Add spans that are not known yet."""
@@ -26,34 +40,49 @@ class SpanIds:
         if len(self._recent) > IN_MEMORY:
             self._put_away()
 
-    def clear(self) -> None:
-        """Forget all spans, and give back their memory."""
-        self._recent = {}
-        if self._has_table:
-            self._conn.execute("DROP TABLE temp.span_ids")
-            self._conn.execute(_NO_CACHE)
-            self._has_table = False
-
-    def _put_away(self) -> None:
-        if not self._has_table:
-            self._conn.execute(_CACHE)
-            self._conn.execute("CREATE TEMP TABLE span_ids (uuid PRIMARY KEY, id INTEGER NOT NULL) WITHOUT ROWID")
-            self._has_table = True
-        # In order of uuids, each page of the table is changed once.
-        self._conn.executemany("INSERT OR IGNORE INTO temp.span_ids VALUES (?, ?)", sorted(self._recent.items()))
-        self._recent = {}
-
     def isdisjoint(self, uuids: Collection[bytes]) -> bool:
         """Tell whether none of some spans is known."""
         if not self._recent.keys().isdisjoint(uuids):
             return False
-        return not self._has_table or all(self._stored(uuid) is None for uuid in sorted(uuids))
+        return not (self._ids or self._others) or all(self._away(uuid) is None for uuid in uuids)
 
     def get(self, uuid: bytes) -> int | None:
         """Return the id of a span, or None where it is not known."""
         found = self._recent.get(uuid)
-        return self._stored(uuid) if found is None and self._has_table else found
+        return self._away(uuid) if found is None else found
 
-    def _stored(self, uuid: bytes) -> int | None:
-        row = self._conn.execute("SELECT id FROM temp.span_ids WHERE uuid = ?", [uuid]).fetchone()
-        return None if row is None else int(row[0])
+    def _away(self, uuid: bytes) -> int | None:
+        """Return the id of a span that is not in the dictionary of the latest."""
+        table, mask = self._table, len(self._table) - 1
+        place = hash(uuid) & mask
+        while (number := table[place]) != _NONE:
+            if self._uuids[_WIDTH * number : _WIDTH * (number + 1)] == uuid:
+                return self._ids[number]
+            place = (place + 1) & mask
+        return self._others.get(uuid)
+
+    def _put_away(self) -> None:
+        known = len(self._ids)
+        for uuid, span in self._recent.items():
+            if len(uuid) == _WIDTH:
+                self._uuids += uuid
+                self._ids.append(span)
+            else:
+                self._others[uuid] = span
+        self._recent = {}
+        size = len(self._table)
+        while size < SPACE * len(self._ids):
+            size *= 2
+        if size > len(self._table):
+            self._table, known = array("i", [_NONE]) * size, 0
+        self._enter(known)
+
+    def _enter(self, first: int) -> None:
+        """Put the spans from this number on into the table."""
+        table, mask = self._table, len(self._table) - 1
+        uuids = iter_unpack(f"{_WIDTH}s", memoryview(self._uuids)[_WIDTH * first :])
+        for number, (uuid,) in enumerate(uuids, first):
+            place = hash(uuid) & mask
+            while table[place] != _NONE:
+                place = (place + 1) & mask
+            table[place] = number

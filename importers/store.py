@@ -44,7 +44,7 @@ class Store:
         self._event_types = _Names(conn, "event_types")
         self._metrics = _Names(conn, "metrics")
         self._loaded: set[str] = set()
-        self._ids = SpanIds(conn)
+        self._ids = SpanIds()
         self._next_id: int = conn.execute("SELECT coalesce(max(id), 0) + 1 FROM span_rows").fetchone()[0]
         self._new = _NewSpans()
         self._first_new = self._next_id

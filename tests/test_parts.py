@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
 import tracemalloc
-from contextlib import closing
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -59,34 +58,38 @@ def test_parts_of_other_processes_give_the_same_database(tmp_path: Path, monkeyp
 # Ids of spans
 
 
-@pytest.mark.parametrize("in_memory", [0, 3, 100])
-def test_ids_are_kept_in_memory_and_on_disk(monkeypatch: pytest.MonkeyPatch, in_memory: int) -> None:
+def uuids(numbers: Iterable[int]) -> dict[bytes, int]:
+    """Return some keys with their ids: uuids that differ little, and keys of other lengths."""
+    return {n.to_bytes(16, "big") if n % 5 else b"key %d" % n: 7 * n for n in numbers}
+
+
+@pytest.mark.parametrize("in_memory", [0, 3, 100, 10_000])
+def test_every_uuid_has_its_id(monkeypatch: pytest.MonkeyPatch, in_memory: int) -> None:
     monkeypatch.setattr(span_ids, "IN_MEMORY", in_memory)
-    with closing(sqlite3.connect(":memory:")) as conn:
-        ids = SpanIds(conn)
-        expected: dict[bytes, int] = {}
-        for start in range(0, 40, 4):
-            new = {b"uuid %d" % (i * 7 % 40): i for i in range(start, start + 4)}
-            assert ids.isdisjoint(list(new)) and not (expected and ids.isdisjoint([*new, min(expected)]))
-            ids.update(new.items())
-            expected |= new
-            assert {uuid: ids.get(uuid) for uuid in expected} == expected
-            assert ids.get(b"another") is None
-        ids.clear()
-        assert ids.isdisjoint(expected)
-        ids.update([(b"another", 7)])
-        assert ids.get(b"another") == 7 and ids.get(min(expected)) is None
+    ids = SpanIds()
+    expected: dict[bytes, int] = {}
+    for start in range(0, 2000, 40):
+        new = uuids(n * 7 % 2000 for n in range(start, start + 40))
+        assert ids.isdisjoint(list(new)) and not (expected and ids.isdisjoint([*new, max(expected)]))
+        ids.update(new.items())
+        expected |= new
+        assert ids.get(b"another") is None and ids.get(bytes(16)) is None
+    assert {uuid: ids.get(uuid) for uuid in expected} == expected == uuids(range(2000))
+    assert all(not ids.isdisjoint([uuid]) for uuid in expected)
+    ids.clear()
+    assert ids.isdisjoint(expected)
+    ids.update([(b"another", 7)])
+    assert ids.get(b"another") == 7 and ids.get(max(expected)) is None
 
 
 def test_ids_take_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(span_ids, "IN_MEMORY", 1000)
-    with closing(sqlite3.connect(":memory:")) as conn:
-        ids = SpanIds(conn)
-        tracemalloc.start()
-        for start in range(0, 20_000, 500):
-            ids.update((i.to_bytes(16, "big"), i) for i in range(start, start + 500))
-        held, _ = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        assert ids.get((7).to_bytes(16, "big")) == 7
+    ids = SpanIds()
+    tracemalloc.start()
+    for start in range(0, 20_000, 500):
+        ids.update((i.to_bytes(16, "big"), i) for i in range(start, start + 500))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert ids.get((7).to_bytes(16, "big")) == 7
     # As a dictionary they would take 20 000 times 150 bytes, and more.
-    assert held < 1000 * 300
+    assert held < 20_000 * 45 + 1000 * 150
