@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from array import array
+from bisect import bisect_left, bisect_right
 from itertools import groupby
 from operator import itemgetter
 
@@ -41,6 +42,13 @@ class Alike:
     def __init__(self, sequence: Sequence) -> None:
         self.sequence = sequence
         self.ids, self.times = array("q"), array("d")
+
+    def between(self, first: int, last: int) -> Alike:
+        """Return those whose ids are not below ``first`` and not above ``last``."""
+        found, length = Alike(self.sequence), len(self.sequence)
+        start, end = bisect_left(self.ids, first), bisect_right(self.ids, last)
+        found.ids, found.times = self.ids[start:end], self.times[length * start : length * end]
+        return found
 
     def by_place(self) -> list[array[float]]:
         """Return the times of the events at each place of the sequence."""

@@ -10,7 +10,8 @@ import json
 import sqlite3
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from heapq import merge
 from itertools import accumulate, repeat
 
 from importers import task_table
@@ -133,14 +134,14 @@ class _Variants:
 
     def add(self, roots: Roots) -> None:
         """Find the variant of each root of a run."""
-        rows: list[tuple[int, int, float, float]] = []
+        rows: list[Iterator[tuple[int, int, float, float]]] = []
         for alike in roots.alike:
             variant = self._ids.get(alike.sequence) or self._make(alike.sequence)
             length = len(alike.sequence)
-            rows += zip(alike.ids, repeat(variant), alike.times[::length], alike.times[length - 1 :: length])
+            rows.append(zip(alike.ids, repeat(variant), alike.times[::length], alike.times[length - 1 :: length]))
             self._change[variant] += len(alike.ids)
             self._steps.add(variant, roots.run, alike.times, length)
-        self._conn.executemany("INSERT INTO sequences (root, variant, began, ended) VALUES (?, ?, ?, ?)", sorted(rows))
+        self._conn.executemany("INSERT INTO sequences (root, variant, began, ended) VALUES (?, ?, ?, ?)", merge(*rows))
 
     def _make(self, sequence: Sequence) -> int:
         text = json.dumps([self.names[code] for code in sequence])

@@ -13,7 +13,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from itertools import repeat
+from itertools import chain, islice, repeat
 from operator import sub
 from typing import Any, NamedTuple
 
@@ -185,48 +185,61 @@ class _Tries:
     """How many tries each task had, and the executor of the last one that came to one."""
 
     def __init__(self, conn: sqlite3.Connection, run: int, types: list[int | None]) -> None:
-        executors: dict[str, str | None] = {}
-        for span_type in types:
-            rows = conn.execute(
-                "SELECT key, json_extract(attributes, '$.executor') FROM spans WHERE run = ? AND type = ?",
-                [run, span_type],
-            )
-            # What the log says of a try, which comes first here, holds.
-            for key, executor in rows:
-                executors[key] = executors.get(key) or executor
         self.count: defaultdict[str, int] = defaultdict(int)
         self.executor: dict[str, str] = {}
         last: dict[str, int] = {}
-        for key, executor in executors.items():
+        for key, executor in _executors(conn, run, types):
             task, _, part = key.rpartition("/")
             self.count[task] += 1
             number = number_of(part)
             if executor is not None and number is not None and number >= last.get(task, 0):
-                last[task], self.executor[task] = number, executor
+                self.executor[task] = executor
+                if number:
+                    last[task] = number
+
+
+def _executors(conn: sqlite3.Connection, run: int, types: list[int | None]) -> Iterable[tuple[str, str | None]]:
+    """Return the key of each try, and its executor."""
+    of_type = "SELECT key, json_extract(attributes, '$.executor') FROM spans WHERE run = ? AND type = ?"
+    found = [conn.execute(of_type, [run, span_type]) for span_type in types]
+    tells = [conn.execute(f"{of_type} LIMIT 1", [run, span_type]).fetchone() is not None for span_type in types]
+    if not all(tells):
+        return chain.from_iterable(found)
+    executors: dict[str, str | None] = {}
+    # What the log says of a try, which comes first here, holds.
+    for key, executor in chain.from_iterable(found):
+        executors[key] = executors.get(key) or executor
+    return executors.items()
+
+
+TASKS_AT_ONCE = 50_000
+"""Tasks that are made into rows at a time: a bound on memory."""
 
 
 def _rows(
     conn: sqlite3.Connection, roots: Roots, tasks: dict[str, _Task], others: dict[str, _Task], tries: _Tries
 ) -> Iterator[tuple[Any, ...]]:
     """Yield the row of each task."""
-    found: dict[int, tuple[str | float | None, ...]] = {}
     names = StateNames(conn)
-    for alike in roots.alike:
-        places = _places([names[code] for code in alike.sequence])
-        if places is not None:
-            of_tasks = zip(repeat(places.outcome), *_times(places, alike.by_place()))
-            found.update(zip(alike.ids, of_tasks, strict=True))
-    for key, task in tasks.items():
-        other = others.get(key)
-        yield (
-            task.id,
-            other and other.id,
-            roots.run,
-            task.app if task.app is not None or other is None else other.app,
-            tries.executor.get(key),
-            tries.count[key],
-            *found.get(task.id, _UNKNOWN),
-        )
+    ways = [(alike, places) for alike in roots.alike if (places := _places([names[code] for code in alike.sequence]))]
+    in_order = iter(tasks.items())
+    while some := list(islice(in_order, TASKS_AT_ONCE)):
+        found: dict[int, tuple[str | float | None, ...]] = {}
+        for alike, places in ways:
+            these = alike.between(some[0][1].id, some[-1][1].id)
+            of_tasks = zip(repeat(places.outcome), *_times(places, these.by_place()))
+            found.update(zip(these.ids, of_tasks, strict=True))
+        for key, task in some:
+            other = others.get(key)
+            yield (
+                task.id,
+                other and other.id,
+                roots.run,
+                task.app if task.app is not None or other is None else other.app,
+                tries.executor.get(key),
+                tries.count[key],
+                *found.get(task.id, _UNKNOWN),
+            )
 
 
 def _times(places: _Places, times: list[array[float]]) -> list[Iterable[float]]:

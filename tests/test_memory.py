@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from importers import pattern, rows, span_ids, span_numbers
+from importers import pattern, rows, span_ids, span_numbers, task_table
 from importers.formats import Formats
 from importers.reading import read_source
 from importers.rows import Batch
 from importers.span_numbers import NONE, SpanNumbers
 from tests.benchmarks.htex_run import write_run
-from tests.imports import import_logs, query, read_in_blocks
+from tests.imports import every_row, import_logs, query, read_in_blocks
 from tests.runs import DATA
 
 NAMES = [
@@ -48,6 +48,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     read_in_blocks(monkeypatch, 5000)
     monkeypatch.setattr(rows, "MANY", 200)
     monkeypatch.setattr(span_ids, "IN_MEMORY", 100)
+    monkeypatch.setattr(task_table, "TASKS_AT_ONCE", 50)
     for module in (span_numbers, pattern):
         monkeypatch.setattr(module, "RECENT", 50)
 
@@ -154,7 +155,7 @@ def test_reading_takes_few_bytes_a_span(small: None, tmp_path: Path) -> None:
 
 
 def test_imports_take_few_bytes_a_span(small: None, tmp_path: Path) -> None:
-    assert grown(tmp_path, import_memory) < 200
+    assert grown(tmp_path, import_memory) < 150
 
 
 def test_imports_take_nothing_for_lines_that_tell_nothing(small: None, tmp_path: Path) -> None:
@@ -176,3 +177,15 @@ def test_what_was_stored_is_not_kept(tmp_path: Path) -> None:
     summary = import_logs(tmp_path / "dnpc.sqlite3", DATA / "two-htex")
     assert summary.understood and sum(read.batch.records for read in summary.read) > 100
     assert all(not read.batch.uuids and not read.batch.event_times for read in summary.read)
+
+
+@pytest.mark.parametrize("sample", ["runinfo", "two-htex", "htex-crash", "workqueue"])
+def test_rows_of_tasks_do_not_depend_on_how_many_are_made_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sample: str
+) -> None:
+    import_logs(tmp_path / "all.db", DATA / sample, jobs=1)
+    assert query(tmp_path / "all.db", "SELECT count(*) > 5 FROM task_times") == [(1,)]
+    for at_once in (1, 3):
+        monkeypatch.setattr(task_table, "TASKS_AT_ONCE", at_once)
+        import_logs(tmp_path / f"{at_once}.db", DATA / sample, jobs=1)
+        assert every_row(tmp_path / f"{at_once}.db") == every_row(tmp_path / "all.db")
