@@ -131,10 +131,9 @@ def test_the_same_row_with_its_number_as_text_is_another_event_of_the_same_try(t
     path = write_database(tmp_path / "monitoring.db", 25)
     with closing(sqlite3.connect(path)) as conn, conn:
         columns = "task_status_name, timestamp, run_id, try_id"
-        conn.execute(
-            f"""CREATE TABLE twice AS SELECT task_id, {columns} FROM status
-                UNION ALL SELECT CAST(task_id AS TEXT), {columns} FROM status"""
-        )
+        conn.execute(f"CREATE TABLE twice (task_id, {columns})")
+        for task in ("task_id", "CAST(task_id AS TEXT)"):
+            conn.execute(f"INSERT INTO twice SELECT {task}, {columns} FROM status")
         [(count,)] = conn.execute("SELECT count(*) FROM status").fetchall()
         conn.execute("DROP TABLE status")
         conn.execute("ALTER TABLE twice RENAME TO status")
