@@ -60,7 +60,8 @@ class Steps:
             times = array("d", chain(*held.values()))
             self._put(variant, names, step_figures(by_place(times, length)))
             return
-        if before <= FEW:
+        if 0 < before <= FEW:
+            # Those of before are not measured by themselves yet.
             self._held[variant] = self._stored(variant)
         self._keep(variant, length)
         self._put(variant, names, step_figures_of_runs(self._kept(variant)))

@@ -125,3 +125,20 @@ def test_numbers_that_one_table_has_as_text_are_the_same_tasks(tmp_path: Path, t
     import_logs(tmp_path / "texts.db", path)
     assert readable(tmp_path / "texts.db", "sources") == readable(tmp_path / "numbers.db", "sources")
     assert query(tmp_path / "texts.db", "SELECT count(*) FROM spans WHERE key LIKE '%/0'") >= [(25,)]
+
+
+def test_the_same_row_with_its_number_as_text_is_another_event_of_the_same_try(tmp_path: Path) -> None:
+    path = write_database(tmp_path / "monitoring.db", 25)
+    with closing(sqlite3.connect(path)) as conn, conn:
+        columns = "task_status_name, timestamp, run_id, try_id"
+        conn.execute(f"CREATE TABLE twice (task_id, {columns})")
+        for task in ("task_id", "CAST(task_id AS TEXT)"):
+            conn.execute(f"INSERT INTO twice SELECT {task}, {columns} FROM status")
+        [(count,)] = conn.execute("SELECT count(*) FROM status").fetchall()
+        conn.execute("DROP TABLE status")
+        conn.execute("ALTER TABLE twice RENAME TO status")
+    import_logs(tmp_path / "dnpc.sqlite3", path)
+    of_tries = """SELECT n, count(*) FROM events
+                  JOIN spans ON spans.id = span JOIN span_types ON span_types.id = spans.type
+                  WHERE name = 'parsl.monitoring.try' GROUP BY n ORDER BY n"""
+    assert query(tmp_path / "dnpc.sqlite3", of_tries) == [(0, count), (1, count)]

@@ -16,7 +16,7 @@ from datasette.app import Datasette
 from datasette_dnpc.pages import sequence_rows
 from datasette_dnpc.sql_files import create_views
 from importers import steps, totals
-from importers.figures import CLASS_WIDTH, steps_of_run
+from importers.figures import CLASS_WIDTH, step_figures_of_runs, steps_of_run
 from importers.steps import FEW
 from tests.imports import query
 from tests.small_runs import SmallRuns, of
@@ -172,6 +172,22 @@ def test_steps_of_runs_are_kept_of_many_roots_only(runs: SmallRuns) -> None:
     runs.count(TASK)
     assert query(runs.path, "SELECT count(*) FROM run_steps") == [(0,)]
     assert FEW == 2000
+
+
+@pytest.mark.parametrize(("count", "rows"), [(10, 0), (11, 2 * len(STATES))])
+def test_few_is_up_to_the_limit(runs: SmallRuns, count: int, rows: int) -> None:
+    add(runs, "a")
+    add(runs, "b", count)
+    runs.count(TASK)
+    check(runs, {"a": SIZES["a"], "b": count})
+    assert query(runs.path, "SELECT count(*) FROM run_steps") == [(rows,)]
+
+
+def test_percentiles_lie_between_the_least_and_the_most() -> None:
+    """All steps of two runs take as long as each other: there is nothing to be wrong about."""
+    of_run = [*steps_of_run([[0.0] * 3, [0.0123] * 3])]
+    [_first, step] = step_figures_of_runs(zip(of_run, of_run, strict=True))
+    assert set(step) == {0.0123}
 
 
 @pytest.mark.parametrize("asked", [{}, {"run": "a"}], ids=["all runs", "one run"])

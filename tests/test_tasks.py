@@ -30,6 +30,7 @@ from importers.schema import create_indexes, create_tables
 from tests.imports import import_logs, query, readable
 from tests.managers import LABELS, LOGS, TASKVINE, WORK_QUEUE, launches, run_folder, told
 from tests.runs import DATA, State, find_log, read_monitoring, read_run
+from tests.small_runs import SmallRuns, of
 
 HTEX = ("htex-chicago", "htex-crash", "two-htex", "runinfo")
 SAMPLES = (*HTEX, WORK_QUEUE, TASKVINE)
@@ -621,6 +622,31 @@ def test_log_that_comes_after_monitoring_stands_for_its_tasks(tmp_path: Path) ->
         query(later, "SELECT count(*), count(DISTINCT key) FROM task_times JOIN spans ON id = task")[0]
         == before[0][:1] * 2
     )
+
+
+@pytest.mark.parametrize(
+    ("received", "completed", "layers"),
+    [
+        (4.0, 6.0, (1.0, 0.0, 3.0, 0.0, 0.0, 2.0, 2.0)),
+        (0.5, 6.0, (1.0, 0.0, 0.0, 0.0, 0.0, 5.0, 2.0)),
+        (4.0, 9.0, (1.0, 0.0, 3.0, 0.0, 0.0, 4.0, 0.0)),
+        (9.0, 9.5, (1.0, 0.0, 7.0, 0.0, 0.0, 0.0, 0.0)),
+    ],
+    ids=["in order", "run before the launch", "completed after the end", "all of it after the end"],
+)
+def test_layers_of_clocks_that_disagree_add_up(
+    tmp_path: Path, received: float, completed: float, layers: tuple[float, ...]
+) -> None:
+    """Worker and run may be on different machines: a layer is in the task, and after the layer before."""
+    runs = SmallRuns(tmp_path)
+    task, try_, of_worker = "parsl.rundir.task", "parsl.rundir.try", "parsl.executor.htex.worker.task"
+    at_worker = of("x/1", (received, "worker_received_task"), (completed, "worker_completed_task"))
+    tried = of("0/0", (1.0, "launched"), (8.0, "exec_done"), executor="x", executor_task="1")
+    runs.log("parsl", {task: [of("0", (0.0, "submitted"))], try_: [tried]}, [((task, "0"), (try_, "0/0"))])
+    runs.log("worker", {of_worker: [at_worker]})
+    runs.count(task)
+    columns = "began, ended, in_submit, in_retry, in_queue, in_transfer, in_dispatch, in_run, in_return"
+    assert query(runs.path, f"SELECT {columns} FROM task_times") == [(0.0, 8.0, *layers)]
 
 
 # The same figures everywhere.
