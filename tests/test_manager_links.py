@@ -91,6 +91,14 @@ def test_a_join_that_nothing_checks_says_so() -> None:
     }
 
 
+def test_a_category_may_be_all_that_agrees() -> None:
+    executor, manager = sides(made(4, ["work", "other"]))
+    executor = [one._replace(created=None, updated=None) for one in executor]
+    assert {note for _number, note in pairs(executor, manager).values()} == {
+        "inferred from the order of tasks, 4 on either side; category agrees"
+    }
+
+
 def test_a_category_of_all_says_nothing() -> None:
     """With autocategory=False all tasks are in 'parsl-default', whatever their app."""
     tasks = made(3, ["work", "other"])
