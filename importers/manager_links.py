@@ -450,7 +450,7 @@ def _blocks_by_address(conn: sqlite3.Connection, run: int, kind: str, types: dic
            WHERE block.run = ? AND block.type = ?""",
         [run, types.get(parsl_log.BLOCK)],
     ):
-        blocks[block.partition("/")[0], address].add(block)
+        blocks[block.rpartition("/")[0], address].add(block)
     found: defaultdict[int, set[str]] = defaultdict(set)
     for worker, label, address in conn.execute(
         """SELECT worker.id, json_extract(manager.attributes, '$.executor'), in_worker.key

@@ -33,7 +33,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 TESTS = {
-    "keys": ("keys",),
+    "keys": ("keys", "span_rows"),
     "span_ids": ("parts",),
     "attribute_texts": ("span_rows",),
     "pattern": ("pattern_rows", "pattern"),

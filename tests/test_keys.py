@@ -178,3 +178,11 @@ def test_a_machine_that_forbids_sha1_for_security(monkeypatch: pytest.MonkeyPatc
     expected = surrogate_key("a", 1)
     monkeypatch.setattr(hashlib, "sha1", guarded)
     assert KeyPrefix("a")(1) == expected
+
+
+@given(st.lists(st.text(max_size=5), max_size=6))
+def test_many_keys_at_once_are_those_of_each(texts: list[str]) -> None:
+    prefix = KeyPrefix("type", "run")
+    found = uuids_of([prefix.digest(text) for text in texts])
+    assert [uuid_text(one) for one in found] == [surrogate_key("type", "run", text) for text in texts]
+    assert [uuid.UUID(bytes=one).version for one in found] == [5] * len(texts)

@@ -91,6 +91,25 @@ def test_a_join_that_nothing_checks_says_so() -> None:
     }
 
 
+@pytest.mark.parametrize("managers", [3, 4])
+def test_logged_joins_that_leave_no_place(managers: int) -> None:
+    """The first executor task was the last of the manager's, as a line says: then no order holds for the others."""
+    executor, manager = sides(made(4))
+    executor, manager = [executor[0]._replace(manager_task=managers), *executor[1:]], manager[:managers]
+    joins, contradictions = join_tasks(executor, manager)
+    assert [(join.executor_task.number, join.manager_task.number) for join in joins] == [(0, managers)]
+    example = "and executor task 1, which has its place in order: joins that are logged leave no place"
+    assert contradictions == [f"manager's task 1 ({manager[0].category}) {example}"] * (managers - 1)
+
+
+def test_a_category_may_be_all_that_agrees() -> None:
+    executor, manager = sides(made(4, ["work", "other"]))
+    executor = [one._replace(created=None, updated=None) for one in executor]
+    assert {note for _number, note in pairs(executor, manager).values()} == {
+        "inferred from the order of tasks, 4 on either side; category agrees"
+    }
+
+
 def test_a_category_of_all_says_nothing() -> None:
     """With autocategory=False all tasks are in 'parsl-default', whatever their app."""
     tasks = made(3, ["work", "other"])

@@ -146,6 +146,79 @@ def test_a_block_that_is_denied_later_loses_the_worker(runs: SmallRuns, with_mon
     assert told(runs) == [(BLOCK_CONTRADICTION, TITLES[WORK_QUEUE], 1, text)]
 
 
+def work_in_blocks(runs: SmallRuns, label: str, *blocks: int) -> None:
+    """Add a worker whose tasks' tries ran in these blocks of an executor, as monitoring says, and the blocks."""
+    numbers = range(len(blocks))
+    runs.log(
+        "tries",
+        {
+            MANAGER: [manager(executor=label)],
+            WORKER: ["7-1/w"],
+            TASK: [managed(n + 1) for n in numbers],
+            EXECUTED: [of(f"{label}/{n}", (10.0 + n, "created"), (50.0 + n, "future_updated")) for n in numbers],
+            parsl_log.TRY: [of(f"{n}/0", (9.0, "launched"), executor=label, executor_task=n) for n in numbers],
+            monitoring.TRY: [of(f"{n}/0", (9.0, "running"), executor=label, block=str(blocks[n])) for n in numbers],
+            parsl_log.BLOCK: [f"{label}/{block}" for block in range(3)],
+        },
+        [
+            ((MANAGER, "7-1"), (WORKER, "7-1/w")),
+            *(((WORKER, "7-1/w"), (TASK, f"7-1/{n + 1}")) for n in numbers),
+        ],
+    )
+
+
+def connect(runs: SmallRuns, *addresses: tuple[str, str]) -> None:
+    """Add connections of the worker, each from an address that the job of a block wrote down."""
+    runs.log(
+        "connections",
+        {
+            CONNECTION: [address for address, _ in addresses],
+            parsl_log.BLOCK: [of(block, (1.0, "output"), worker_addresses=[address]) for address, block in addresses],
+        },
+        [((WORKER, "7-1/w"), (CONNECTION, address)) for address, _ in addresses],
+    )
+
+
+def block_of_the_worker(runs: SmallRuns) -> list[tuple[object, ...]]:
+    return query(
+        runs.path,
+        """SELECT a.key, subspans.note FROM subspans JOIN spans b ON b.id = subspan AND b.key = '7-1/w'
+           JOIN spans a ON a.id = superspan JOIN span ON span.uuid = a.uuid WHERE span.type = ?""",
+        parsl_log.BLOCK,
+    )
+
+
+INFERRED = "inferred from the block of its tasks' tries"
+
+
+@pytest.mark.parametrize("label", ["e", "of/two parts"])
+def test_tries_and_addresses_together_tell_the_block(runs: SmallRuns, label: str) -> None:
+    work_in_blocks(runs, label, 1, 1)
+    runs.link()
+    assert block_of_the_worker(runs) == [(f"{label}/1", INFERRED)]
+    # One address that the jobs of two blocks wrote down: the tries tell which.
+    connect(runs, (ADDRESS, f"{label}/1"))
+    runs.log("third", {parsl_log.BLOCK: [of(f"{label}/2", (1.0, "output"), worker_addresses=[ADDRESS])]})
+    runs.link()
+    assert block_of_the_worker(runs) == [(f"{label}/1", None)]
+    assert told(runs) == []
+
+
+def test_tries_in_two_blocks_tell_none(runs: SmallRuns) -> None:
+    work_in_blocks(runs, "e", 0, 1)
+    runs.link()
+    assert block_of_the_worker(runs) == []
+    assert [row[3] for row in told(runs)] == ["w: by its address [], by its tasks ['e/0', 'e/1']"]
+
+
+def test_addresses_in_two_blocks_tell_none(runs: SmallRuns) -> None:
+    work_in_blocks(runs, "e")
+    connect(runs, (ADDRESS, "e/0"), (f"{ADDRESS}6", "e/2"))
+    runs.link()
+    assert block_of_the_worker(runs) == []
+    assert [row[3] for row in told(runs)] == ["w: by its address ['e/0', 'e/2'], by its tasks []"]
+
+
 def test_managers_of_one_kind_are_not_those_of_the_other(runs: SmallRuns) -> None:
     vine = span_type(TASKVINE, "task")
     runs.log("log", {MANAGER: [manager(executor="e")], vine: [managed(1)], EXECUTED: [executed(0)]})

@@ -52,8 +52,8 @@ def test_tasks_without_a_number_are_joined_with_none(tmp_path: Path) -> None:
         "both",
         {
             MANAGER: [of("1-2", (1.0, "START"), executor="e")],
-            MANAGED: [of(f"1-2/{part}", (3.0, "WAITING"), (4.0, "DONE"), category="f") for part in ["1", *texts]],
-            EXECUTED: [of(f"e/{part}", (2.0, "created"), (5.0, "future_updated")) for part in ["0", *texts]],
+            MANAGED: [of(f"1-2/{part}", (3.0, "WAITING"), (4.0, "DONE"), category="f") for part in [*texts, "1"]],
+            EXECUTED: [of(f"e/{part}", (2.0, "created"), (5.0, "future_updated")) for part in [*texts, "0"]],
         },
     )
     runs.link()
