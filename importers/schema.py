@@ -12,7 +12,7 @@ import sqlite3
 
 from importers import totals
 
-VERSION = 3
+VERSION = 4
 """Kept in ``PRAGMA user_version``: raised when the tables change their meaning."""
 
 TABLES = """
