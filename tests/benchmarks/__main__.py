@@ -371,6 +371,10 @@ def main(
     # Stopped by a signal, leave neither the child nor 160 MB of logs behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="dnpc-benchmark-") as folder:
+        # Modules are compiled once, as they are where pip installs them, whatever the environment here says.
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.environ["PYTHONPYCACHEPREFIX"] = str(Path(folder, "compiled"))
+        run([sys.executable, "-m", "importers.cli", "--version"])
         results = measure_import(Path(folder, "htex"), tasks, rounds) if tasks else []
         results += measure_work_queue(Path(folder, "workqueue"), wq_tasks, rounds) if wq_tasks else []
         results += measure_monitoring(Path(folder, "monitoring"), db_tasks, rounds) if db_tasks else []
