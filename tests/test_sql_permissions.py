@@ -143,7 +143,15 @@ def test_what_sql_reads_is_known() -> None:
     with pytest.raises(sqlite3.Error):
         tables_read("select nothing from nowhere")
     for name, query in {**canned(), **page_sql()}.items():
-        assert tables_read(query.sql) & {"span_rows", "span_types", "runs", "sources", "records", "metrics"}, name
+        assert tables_read(query.sql) & {
+            "span_rows",
+            "span_types",
+            "runs",
+            "sources",
+            "records",
+            "metrics",
+            "variants",
+        }, name
 
 
 def harmful(folder: Path) -> list[str]:
