@@ -230,7 +230,8 @@ together as (
     )
     where inside_deviation is not null and outside_deviation is not null
 ),
-smoothed as (
+-- Else SQLite puts what is reckoned here in place of each of its names below, which takes longer than to look at the rows.
+smoothed as materialized (
     select
         *,
         (inside + 0.5) / (compared_inside + 1) as p,
@@ -238,7 +239,7 @@ smoothed as (
     from together
     join counts
 ),
-scored as (
+scored as materialized (
     select
         *,
         iif(
