@@ -181,8 +181,8 @@ class Batch:
         """Return the number of a span, made on first mention."""
         run = self.run if run is None else run
         identity: tuple[str, ...] = (run, span_type, *key)
-        # Of a task and its try, the task; of an executor and its task, the task.
-        varies = 2 if key and key[0].isdigit() else len(key) + 1
+        # Of a task and its try, the task; of an executor and its task, the task. What is no text is told later.
+        varies = 2 if key and str(key[0]).isdigit() else len(key) + 1
         scope: tuple[str | int, ...] = (varies, *identity[:varies], *identity[varies + 1 :])
         spans = self._span_index.get(scope)
         if spans is None:
