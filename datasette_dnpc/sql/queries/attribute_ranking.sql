@@ -21,7 +21,7 @@
 @param from_start earliest start inside, seconds from the first event of the run; empty: any
 @param to_start latest start inside, seconds from the first event of the run; empty: any
 @param rows most rows to return, at most 900; empty: 30
-@param sample all: look at all roots; a number: at a random sample, always the same, where there are more than that; empty: 100 000
+@param sample all: look at all roots; a number: at a random sample, always the same, where there are more than that; empty: 50 000
 @needs kept_root_type run_began
 @column root_type span type of the roots
 @column label rank, attribute and value, in an order that sorts as text
@@ -53,7 +53,7 @@ with recursive
 ,
 -- part asked_type
 ,
--- part measured
+-- part measured 100000=50000
 ,
 slowest as materialized (
     select percentile(duration, 95) as duration
