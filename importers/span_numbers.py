@@ -5,6 +5,8 @@ from __future__ import annotations
 from array import array
 from typing import Generic, TypeVar
 
+from importers.keys import LONGEST_NUMBER
+
 Name = TypeVar("Name", str, bytes)
 
 RECENT = 100_000
@@ -15,9 +17,6 @@ PAGE = 64
 
 NONE = -1
 """Stands for no span."""
-
-_LONGEST = 18
-"""Digits of a number; no id that counts up has more."""
 
 
 class SpanNumbers(dict[Name, int], Generic[Name]):
@@ -70,7 +69,7 @@ _EMPTY = array("q", [NONE]) * PAGE
 
 def _number(name: str | bytes) -> int | None:
     """Return the number that a name is; None where it is none, or is written with zeros ahead."""
-    if not (name.isdigit() and name.isascii() and len(name) <= _LONGEST):
+    if not (name.isdigit() and name.isascii() and len(name) <= LONGEST_NUMBER):
         return None
     number = int(name)
     return number if len(str(number)) == len(name) else None
