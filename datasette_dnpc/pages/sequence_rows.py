@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from datasette_dnpc.pages.frame import Row, Visit
 from datasette_dnpc.sequences import Bins, LiveVariant, Step, step_bins, steps, variants
@@ -69,19 +68,14 @@ class Choice:
     executors: list[str] = field(default_factory=list)
 
     @property
-    def values(self) -> dict[str, str]:
-        """What the canned queries on sequences take."""
-        return {
-            "root_type": self.root_type["name"] if self.root_type else "",
-            "run": self.run["key"] if self.run else "",
-            "app": self.app,
-            "executor": self.executor,
-        }
+    def roots(self) -> dict[str, str]:
+        """Which roots of whatever type the queries are asked for."""
+        return {"run": self.run["key"] if self.run else "", "app": self.app, "executor": self.executor}
 
     @property
-    def ids(self) -> dict[str, Any]:
-        """What the page's own queries take besides a root type or variant."""
-        return {"run": self.run["id"] if self.run else None, "app": self.app, "executor": self.executor}
+    def values(self) -> dict[str, str]:
+        """What the canned queries on sequences take."""
+        return {"root_type": self.root_type["name"] if self.root_type else "", **self.roots}
 
 
 @dataclass
@@ -151,7 +145,7 @@ async def _kept(visit: Visit, choice: Choice, wanted: str) -> Sequences:
     chosen = result.chosen = next(one for one in result.variants if str(one.id) == shown)
     if wanted and shown != wanted:
         result.note = f"Variant {wanted} is not among the most common ones here: this is that of most events in all"
-    result.examples = await visit.read("examples", variant=chosen.id, **choice.ids)
+    result.examples = await visit.read("examples", variant=chosen.id, **choice.roots)
     measured = await visit.ask("event_steps", **choice.values, variant=str(chosen.id))
     result.steps = [_step(row) for row in measured[:MOST_EVENTS]]
     result.of_roots = measured[0]["of_roots"]
@@ -179,7 +173,7 @@ async def count_steps(visit: Visit, choice: Choice, found: Sequences, bins: Bins
     rows = await visit.read(
         "step_bins",
         variant=found.chosen.id,
-        **choice.ids,
+        **choice.roots,
         roots=max(min(COUNTED_EVENTS // found.chosen.events, SAMPLE), 1),
         steps=len(found.steps) - 1,
         log=int(bins.log),
@@ -195,7 +189,7 @@ async def count_steps(visit: Visit, choice: Choice, found: Sequences, bins: Bins
 
 async def _live(visit: Visit, choice: Choice, wanted: str) -> Sequences:
     assert choice.root_type is not None
-    roots = {"root_type": choice.root_type["id"], **choice.ids}
+    roots = {"root_type": choice.root_type["id"], **choice.roots}
     [counted] = await visit.read("live_roots", **roots)
     rows = await visit.read("live_events", **roots, roots=SAMPLE, events=MOST_READ)
     found = await asyncio.to_thread(_grouped, rows)

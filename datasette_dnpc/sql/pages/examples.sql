@@ -3,7 +3,7 @@
 @description The fastest, the slowest and one in the middle; of a random sample, always the same, where there are more
     than 100 000 roots.
 @param variant id of a variant
-@param run id of a run, NULL for all
+@param run key or name of a run; empty: all
 @param app name of an app; empty: all
 @param executor label of an executor; empty: all
 @column id id of the root span
@@ -16,10 +16,7 @@ with
 scope as (
     select name as type, 100000 as most from span_types where id = (select root_type from variants where id = :variant)
 ),
-asked_runs as materialized (
-    select distinct run from span_totals where nullif(:run, '') is null or run = :run
-),
--- part picked_of_runs
+-- part picked
 ,
 timed as materialized (
     select sequences.root, sequences.ended - sequences.began as duration

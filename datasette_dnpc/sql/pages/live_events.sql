@@ -3,7 +3,7 @@
 @description The roots which come first by uuid, so a random sample and always the same; their
     descendants are found here and now: subspans downwards, facets either way.
 @param root_type id of a span type
-@param run id of a run, NULL for all
+@param run key or name of a run; empty: all
 @param app name of an app; empty: all
 @param executor label of an executor; empty: all
 @param roots most roots to look at
@@ -16,10 +16,7 @@ with recursive
 scope as (
     select name as type, 100000 as most from span_types where id = :root_type
 ),
-asked_runs as materialized (
-    select distinct run from span_totals where nullif(:run, '') is null or run = :run
-),
--- part picked_of_runs
+-- part picked
 ,
 below(root, span) as (
     select id, id

@@ -2,7 +2,7 @@
 @title How many roots of any type there are
 @description Those that live_events takes its sample of.
 @param root_type id of a span type
-@param run id of a run, NULL for all
+@param run key or name of a run; empty: all
 @param app name of an app; empty: all
 @param executor label of an executor; empty: all
 @column spans number of roots; of an app or executor an estimate where there are more than 100 000
@@ -13,10 +13,7 @@ scope as (
     from span_types
     where coalesce(:app, '') || coalesce(:executor, '') <> '' and id = :root_type
 ),
-asked_runs as materialized (
-    select distinct run from span_totals where nullif(:run, '') is null or run = :run
-),
--- part picked_of_runs
+-- part picked
 ,
 counted(spans) as (
     select sum(stands_for) from picked
@@ -25,6 +22,6 @@ counted(spans) as (
     from span_totals
     where coalesce(:app, '') || coalesce(:executor, '') = ''
         and type = :root_type
-        and (nullif(:run, '') is null or run = :run)
+        and coalesce(run, 0) in (select coalesce(run, 0) from asked_runs)
 )
 select coalesce(sum(spans), 0) as spans from counted

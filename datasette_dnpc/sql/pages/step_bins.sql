@@ -3,7 +3,7 @@
 @description Roots of a variant counted by how long each step took: into bins of one width, or of one ratio. Over a random
     sample of the roots, always the same.
 @param variant id of a variant
-@param run id of a run, NULL for all
+@param run key or name of a run; empty: all
 @param app name of an app; empty: all
 @param executor label of an executor; empty: all
 @param roots most roots to look at
@@ -27,10 +27,7 @@ scope as (
     join kept_root_type on kept_root_type.id = variants.root_type
     where variants.id = :variant
 ),
-asked_runs as materialized (
-    select distinct run from span_totals where nullif(:run, '') is null or run = :run
-),
--- part picked_of_runs
+-- part picked
 ,
 sampled as materialized (
     select sequences.root
