@@ -12,7 +12,7 @@ import sqlite3
 
 from importers import totals
 
-VERSION = 4
+VERSION = 5
 """Kept in ``PRAGMA user_version``: raised when the tables change their meaning."""
 
 TABLES = """
@@ -354,6 +354,7 @@ CREATE TABLE stays (
     ended REAL NOT NULL,
     span INTEGER NOT NULL REFERENCES span_rows(id),      -- of the task, or of its attempt
     task INTEGER NOT NULL REFERENCES span_rows(id),      -- of Parsl, or of the manager where no log tells of Parsl's
+    app TEXT,                      -- of that task, or its category
     ended_logged INTEGER NOT NULL, -- 0 where no log tells of the end, which is then the latest that it can be
     PRIMARY KEY (worker, slot, began, ended, span)
 ) WITHOUT ROWID;

@@ -47,7 +47,11 @@ STARTS_ANEW = ("started", "CONNECTION")
 """Events of a worker before which all that it did is over."""
 
 _STAYS = """
-    SELECT
+    SELECT found.*, coalesce(
+        (SELECT app FROM task_times WHERE task_times.task = found.task),
+        (SELECT json_extract(attributes, '$.category') FROM spans WHERE spans.id = found.task)
+    )
+    FROM (SELECT
         subspans.superspan,
         tasks.id,
         tasks.key,
@@ -72,7 +76,7 @@ _STAYS = """
             ),
             whole.id,
             tasks.id
-        )
+        ) AS task
     FROM spans AS tasks
     -- In this order: a worker of Work Queue has many more transfers below it than tasks.
     CROSS JOIN subspans ON subspans.subspan = tasks.id
@@ -91,6 +95,7 @@ _STAYS = """
                 AND attempts.type = (SELECT id FROM span_types WHERE name = :attempt)
                 AND attempts.key = tasks.key || '.0'
         )
+    ) AS found
 """
 
 _WORKERS = """
@@ -117,6 +122,7 @@ class Stay(NamedTuple):
     key: str
     span: int
     task: int
+    app: str | None = None
 
 
 class Placed(NamedTuple):
@@ -127,6 +133,7 @@ class Placed(NamedTuple):
     ended: float
     span: int
     task: int
+    app: str | None
     ended_logged: int
 
 
@@ -157,9 +164,9 @@ def _place(conn: sqlite3.Connection, run: int, kinds: Sequence[Kind]) -> None:
     fewest: dict[int, float] = {}
     for kind in kinds:
         asked = {"run": run, "account": parsl_log.TASK, "other_account": monitoring_tables.TASK, **kind._asdict()}
-        for worker, span, key, began, ended, cores, task in conn.execute(_STAYS, asked):
+        for worker, span, key, began, ended, cores, task, app in conn.execute(_STAYS, asked):
             if began is not None:
-                stays[worker].append(Stay(began, ended, key, span, task))
+                stays[worker].append(Stay(began, ended, key, span, task, app))
                 if known := _cores(cores):
                     fewest[worker] = min(fewest.get(worker, known), known)
     asked = {"run": run, "worker": kinds[0].worker, "anew": json.dumps(STARTS_ANEW)}
@@ -174,7 +181,7 @@ def _place(conn: sqlite3.Connection, run: int, kinds: Sequence[Kind]) -> None:
         rows += [(worker, *stay) for stay in placed]
     # In order of the key, which is faster.
     conn.executemany(
-        f"INSERT INTO stays (worker, {', '.join(Placed._fields)}) VALUES (?, ?, ?, ?, ?, ?, ?)", sorted(rows)
+        f"INSERT INTO stays (worker, {', '.join(Placed._fields)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", sorted(rows)
     )
     conn.executemany("INSERT INTO worker_slots (worker, slots, began, ended) VALUES (?, ?, ?, ?)", workers)
 
@@ -209,5 +216,7 @@ def place(stays: Iterable[Stay], last: float | None, anew: Iterable[float], *, s
             ended = over[min(bisect_right(over, stay.began), len(over) - 1)]
         ended = max(ended, stay.began)
         heappush(busy, (ended, slot))
-        placed.append(Placed(slot, stay.began, ended, stay.span, stay.task, int(stay.ended is not None)))
+        placed.append(
+            Placed(slot, stay.began, ended, stay.span, stay.task, stay.app, int(stay.ended is not None))
+        )
     return placed

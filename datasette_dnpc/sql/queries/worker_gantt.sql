@@ -53,7 +53,8 @@ clip as materialized (
     select
         coalesce(zero + cast(nullif(:from_seconds, '') as real), -9e999) as since,
         coalesce(zero + cast(nullif(:to_seconds, '') as real), 9e999) as until,
-        min(max(cast(coalesce(nullif(:rows, ''), 900) as integer), 1), 100000) as most
+        min(max(cast(coalesce(nullif(:rows, ''), 900) as integer), 1), 100000) as most,
+        coalesce(:app, '') = '' as any_app
     from wanted
 ),
 used as materialized (
@@ -63,13 +64,7 @@ used as materialized (
     where stays.worker in (select worker from places)
         and stays.began <= (select until from clip)
         and stays.ended >= (select since from clip)
-        and (
-            coalesce(:app, '') = ''
-            or :app = coalesce(
-                (select app from task_times where task_times.task = stays.task),
-                (select json_extract(attributes, '$.category') from spans where spans.id = stays.task)
-            )
-        )
+        and (coalesce(:app, '') = '' or stays.app = :app)
     group by stays.worker, stays.slot
 ),
 lanes as materialized (
@@ -120,32 +115,28 @@ looked_at as materialized (
     cross join shown
 ),
 chosen as materialized (
-    select *
-    from (
-        select
-            shown.lane_number,
-            stays.span,
-            coalesce(task_times.app, json_extract(tasks.attributes, '$.category')) as app,
-            task_times.outcome,
-            stays.began,
-            stays.ended,
-            iif(stays.ended - stays.began >= looked_at.long, 1, looked_at.one_in) as stands_for
-        from looked_at
-        cross join clip
-        cross join shown
-        cross join stays
-            on stays.worker = shown.worker
-            and stays.slot = shown.slot
-            and stays.began <= clip.until
-            and stays.ended >= clip.since
-        left join spans as tasks on tasks.id = stays.task
-        left join task_times on task_times.task = stays.task
-        -- As good as drawn by lot, but always the same ones: by their microseconds.
-        where looked_at.one_in = 1
-            or stays.ended - stays.began >= looked_at.long
-            or ((cast(stays.began * 1000000 as integer) % 16777213 * 2654435761 >> 12) & 65535) % looked_at.one_in = 0
-    )
-    where coalesce(:app, '') = '' or app = :app
+    select
+        shown.lane_number,
+        stays.span,
+        stays.app,
+        task_times.outcome,
+        stays.began,
+        stays.ended,
+        iif(stays.ended - stays.began >= looked_at.long, 1, looked_at.one_in) as stands_for
+    from looked_at
+    cross join clip
+    cross join shown
+    cross join stays
+        on stays.worker = shown.worker
+        and stays.slot = shown.slot
+        and stays.began <= clip.until
+        and stays.ended >= clip.since
+        and (clip.any_app or stays.app = :app)
+    left join task_times on task_times.task = stays.task
+    -- As good as drawn by lot, but always the same ones: by their microseconds.
+    where looked_at.one_in = 1
+        or stays.ended - stays.began >= looked_at.long
+        or ((cast(stays.began * 1000000 as integer) % 16777213 * 2654435761 >> 12) & 65535) % looked_at.one_in = 0
 ),
 fits as materialized (
     select

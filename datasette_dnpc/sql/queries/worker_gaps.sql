@@ -36,11 +36,7 @@ between_tasks as materialized (
         stays.*
     from places
     cross join stays on stays.worker = places.worker
-    where coalesce(:app, '') = ''
-        or :app = coalesce(
-            (select app from task_times where task_times.task = stays.task),
-            (select json_extract(attributes, '$.category') from spans where spans.id = stays.task)
-        )
+    where coalesce(:app, '') = '' or stays.app = :app
     order by gap desc, stays.began, stays.worker, stays.slot
     limit iif(
         (select total(tasks) from worker_totals where worker in (select worker from places)) > 150000,

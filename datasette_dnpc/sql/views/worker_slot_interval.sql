@@ -26,7 +26,7 @@ select
     stays.slot,
     stays.span,
     stays.task,
-    coalesce(task_times.app, json_extract(tasks.attributes, '$.category')) as app,
+    stays.app,
     task_times.outcome,
     stays.began,
     stays.ended,
@@ -34,5 +34,4 @@ select
     stays.ended_logged
 from worker_place
 join stays on stays.worker = worker_place.worker
-join spans as tasks on tasks.id = stays.task
 left join task_times on task_times.task = stays.task
