@@ -128,8 +128,8 @@ CREATE TABLE events (
     type INTEGER NOT NULL REFERENCES event_types(id),
     n INTEGER NOT NULL,            -- 0, or counts events alike in span, time and type
     source INTEGER NOT NULL REFERENCES sources(id),
-    offset INTEGER,                -- where its record starts in the source: byte, or rowid
-    note TEXT,
+    -- Where its record starts in the source: byte, or rowid.
+    offset INTEGER,
     PRIMARY KEY (span, time, type, n)
 ) WITHOUT ROWID;
 
@@ -368,6 +368,11 @@ CREATE TABLE worker_slots (
 );
 """
 
+NOTES = """
+/* What the importer remarked. In rows that are there already, an added column takes no space. */
+ALTER TABLE events ADD COLUMN note TEXT;
+"""
+
 INDEXES = """
 CREATE UNIQUE INDEX spans_uuid ON span_rows(uuid);
 CREATE INDEX spans_type_run_key ON span_rows(type, run, key);
@@ -433,4 +438,4 @@ def pack(conn: sqlite3.Connection) -> None:
 
 def create_indexes(conn: sqlite3.Connection) -> None:
     """Create indexes and views, once the first rows are in: faster than keeping them up."""
-    conn.executescript(INDEXES + totals.INDEXES + VIEWS)
+    conn.executescript(NOTES + INDEXES + totals.INDEXES + VIEWS)

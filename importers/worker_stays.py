@@ -216,7 +216,5 @@ def place(stays: Iterable[Stay], last: float | None, anew: Iterable[float], *, s
             ended = over[min(bisect_right(over, stay.began), len(over) - 1)]
         ended = max(ended, stay.began)
         heappush(busy, (ended, slot))
-        placed.append(
-            Placed(slot, stay.began, ended, stay.span, stay.task, stay.app, int(stay.ended is not None))
-        )
+        placed.append(Placed(slot, stay.began, ended, stay.span, stay.task, stay.app, int(stay.ended is not None)))
     return placed

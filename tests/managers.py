@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from importers.keys import surrogate_key
 from tests.runs import DATA, shared_runs
 
 WORK_QUEUE, TASKVINE = "workqueue", "taskvine"
@@ -33,6 +34,11 @@ def run_folder(name: str, *, whole: bool) -> Path:
     if shared is None:
         pytest.skip("the whole runs are not here; DNPC_SHARED_DATA can name their folder")
     return shared / WHOLE[name]
+
+
+def manager_key(manager: str) -> str:
+    """Return what the things of a manager are keyed by, from its process id and start: '10123-1795397974057628'."""
+    return surrogate_key("manager", *manager.split("-"))[:8]
 
 
 # What a log says, in simple code over every line.
@@ -106,7 +112,7 @@ def functions(folder: Path) -> dict[int, int]:
 START = 1795397974.0
 """When the first made-up manager starts: 2026-11-23T01:39:34Z."""
 
-MANAGER = "10123-1795397974000000"
+MANAGER = manager_key("10123-1795397974000000")
 WORKER = "worker-d87733c32bc9d7bcb9aee4fbcec0af0f"
 OTHER_WORKER = "worker-2304f9fa30635c708029dd9ed97d5ae2"
 HOST, OTHER_HOST = "127.0.0.1:37482", "127.0.0.1:37500"

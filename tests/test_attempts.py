@@ -7,7 +7,19 @@ from pathlib import Path
 import pytest
 
 from tests.imports import Rows, import_logs, query
-from tests.managers import HOST, LOGS, OTHER_HOST, OTHER_WORKER, START, WORK_QUEUE, WORKER, record, run_folder, told
+from tests.managers import (
+    HOST,
+    LOGS,
+    OTHER_HOST,
+    OTHER_WORKER,
+    START,
+    WORK_QUEUE,
+    WORKER,
+    manager_key,
+    record,
+    run_folder,
+    told,
+)
 from tests.transaction_rows import LOST, NESTED, SPANS, imported, lines, short, task_events
 
 TIMES = "SELECT name, key, began FROM spans JOIN span_types ON span_types.id = type"
@@ -108,7 +120,7 @@ def test_a_manager_that_was_restarted(tmp_path: Path) -> None:
         folder = tmp_path / str(pids[1])
         folder.mkdir()
         database = imported(folder, text)
-        keys = [f"{pid}-{round((START + 100 * n) * 1e6)}" for n, pid in enumerate(pids)]
+        keys = [manager_key(f"{pid}-{round((START + 100 * n) * 1e6)}") for n, pid in enumerate(pids)]
         rows = [(name, key, round(began - START)) for name, key, began in query(
             database, "SELECT name, key, began FROM spans JOIN span_types ON span_types.id = type"
         )]  # fmt: skip
@@ -126,7 +138,10 @@ def test_a_log_that_lost_its_start_and_was_appended_to(tmp_path: Path) -> None:
     rows = query(
         database, "SELECT key, began FROM spans JOIN span_types ON span_types.id = type WHERE name LIKE '%task'"
     )
-    assert rows == [("10123-1795397975000000/1", START + 1), ("10123-1795397984000000/1", START + 11)]
+    assert rows == [
+        (f"{manager_key('10123-1795397975000000')}/1", START + 1),
+        (f"{manager_key('10123-1795397984000000')}/1", START + 11),
+    ]
 
 
 @pytest.mark.parametrize("whole", [False, True])

@@ -10,6 +10,7 @@ import pytest
 from tests.imports import Rows, import_logs, query
 from tests.managers import (
     LABELS,
+    MANAGER,
     MODULES,
     RUN_ID,
     START,
@@ -143,7 +144,7 @@ def pairs(database: Path, kind: str) -> Rows:
 
 def expected_pairs(kind: str, tasks: list[Made] = TASKS, label: str = "") -> Rows:
     label = label or LABELS[kind]
-    return [(f"{label}/{task.number}", f"10123-1795397974000000/{task.manager}", None) for task in tasks]
+    return [(f"{label}/{task.number}", f"{MANAGER}/{task.manager}", None) for task in tasks]
 
 
 def manager_log(run: Path, kind: str, tasks: list[Made] = TASKS) -> Path:

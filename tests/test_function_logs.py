@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.imports import import_logs, query
-from tests.managers import START, executor_lines, made, parsl_log, transactions, write
+from tests.managers import MANAGER, executor_lines, made, parsl_log, transactions, write
 
 TASKS = made(3)
 EVENTS = ("START", "POSTIMPORT", "EXECUTEFUNCTION", "DONE")
@@ -46,7 +46,7 @@ def test_it_is_in_the_managers_task(tmp_path: Path, manager_comes: str) -> None:
     import_logs(tmp_path / "d.db", tmp_path / "000")
     if manager_comes == "last":
         import_logs(tmp_path / "d.db", manager_log(tmp_path / "000"))
-    tasks = [(f"WorkQueueExecutor/{task.number}", f"10123-{round(START * 1e6)}/{task.manager}") for task in TASKS]
+    tasks = [(f"WorkQueueExecutor/{task.number}", f"{MANAGER}/{task.manager}") for task in TASKS]
     assert query(tmp_path / "d.db", ABOVE) == [(key, "workqueue.task", manager_task) for key, manager_task in tasks]
     states = query(
         tmp_path / "d.db",

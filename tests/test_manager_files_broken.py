@@ -15,11 +15,12 @@ from importers.reading import read_source
 from importers.rows import Batch
 from tests.batches import read, reasons, spans
 from tests.imports import differences, import_logs, readable
+from tests.managers import manager_key
 from tests.test_run_files import FUNCTION_LOG
 
 WQ_START = b"1795397974057628 10123 MANAGER START\n"
 VINE_START = b"1795398403720393 10906 MANAGER 10906 START 0\n"
-WQ, VINE = "10123-1795397974057628", "10906-1795398403720393"
+WQ, VINE = manager_key("10123-1795397974057628"), manager_key("10906-1795398403720393")
 
 STATISTICS = (
     b"# timestamp workers_connected time_send bandwidth\n"
@@ -242,7 +243,7 @@ def test_statistics_of_two_managers_in_one_file(tmp_path: Path) -> None:
         (WQ, "workers_connected"),
         (WQ, "time_send"),
         (WQ, "bandwidth"),
-        ("10200-1795399999000071", "tasks_done"),
+        (manager_key("10200-1795399999000071"), "tasks_done"),
     }
     alone = read(lay(tmp_path, "000/X/master_log", STATISTICS))
     assert [sample for sample in batch.samples if batch.keys[sample[0]] == WQ] == alone.samples
@@ -397,5 +398,5 @@ def test_what_a_debug_log_says_of_starts(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_process_with_two_managers_is_told_apart_from_none(tmp_path: Path) -> None:
     twice = WQ_START + b"1795399999000000 10123 MANAGER START\n1795399999500000 10200 MANAGER START\n"
     batch = read(lay(tmp_path, "000/W/debug_log", started(1, 0) + started(1, 1, b"10200"), twice))
-    assert spans(batch, "workqueue.task") == {"10200-1795399999500000/1": {"executor_task": 1}}
+    assert spans(batch, "workqueue.task") == {f"{manager_key('10200-1795399999500000')}/1": {"executor_task": 1}}
     assert reasons(batch) == ["which manager wrote this is not known"]

@@ -21,6 +21,7 @@ from tests.managers import (
     executor_lines,
     json_log,
     made,
+    manager_key,
     parsl_log,
     run_folder,
     transactions,
@@ -204,7 +205,7 @@ def joined(database: Path) -> dict[str, int]:
 def test_logs_beside_the_run_directory(database: Path, tmp_path: Path) -> None:
     logs = vine_run(tmp_path / "runinfo")
     import_logs(database, tmp_path / "runinfo")
-    assert query(database, MANAGERS) == [(RUN_ID, "10900-1795397974000000", "TaskVineExecutor")]
+    assert query(database, MANAGERS) == [(RUN_ID, manager_key("10900-1795397974000000"), "TaskVineExecutor")]
     assert joined(database) == {RUN_ID: 4}
     # Without the task graph, by time and label; the join is inferred then.
     (logs / "taskgraph").unlink()
@@ -259,7 +260,7 @@ def test_logs_that_were_imported_alone_first(database: Path, tmp_path: Path) -> 
     ((stand_in, _key, label),) = query(database, MANAGERS)
     assert stand_in != RUN_ID and label is None
     import_logs(database, tmp_path / "runinfo", moved)
-    assert query(database, MANAGERS) == [(RUN_ID, "10900-1795397974000000", "TaskVineExecutor")]
+    assert query(database, MANAGERS) == [(RUN_ID, manager_key("10900-1795397974000000"), "TaskVineExecutor")]
     assert query(database, RUNS) == [(RUN_ID,)]
     assert joined(database) == {RUN_ID: 4}
     other = tmp_path / "other.sqlite3"
@@ -290,8 +291,8 @@ def test_runs_at_one_time_are_told_apart_by_their_files(database: Path, tmp_path
     managers = query(database, MANAGERS)
     if has_graph:
         assert managers == [
-            (OTHER_RUN, "10901-1795397974250000", "TaskVineExecutor"),
-            (RUN_ID, "10900-1795397974000000", "TaskVineExecutor"),
+            (OTHER_RUN, manager_key("10901-1795397974250000"), "TaskVineExecutor"),
+            (RUN_ID, manager_key("10900-1795397974000000"), "TaskVineExecutor"),
         ]
         assert joined(database) == {RUN_ID: 4, OTHER_RUN: 4}
     else:
@@ -305,8 +306,8 @@ def test_runs_one_after_the_other_are_told_apart_by_time(database: Path, tmp_pat
         (vine_run(tmp_path / "runinfo", number, run_id, at) / "taskgraph").unlink()
     import_logs(database, tmp_path / "runinfo")
     assert [row[:2] for row in query(database, MANAGERS)] == [
-        (OTHER_RUN, "10901-1795398974000000"),
-        (RUN_ID, "10900-1795397974000000"),
+        (OTHER_RUN, manager_key("10901-1795398974000000")),
+        (RUN_ID, manager_key("10900-1795397974000000")),
     ]
     assert joined(database) == {RUN_ID: 4, OTHER_RUN: 4}
 
@@ -319,7 +320,7 @@ def test_a_run_with_a_json_log(database: Path, tmp_path: Path, has_graph: bool) 
     if not has_graph:
         (logs / "taskgraph").unlink()
     import_logs(database, tmp_path / "runinfo")
-    assert query(database, MANAGERS) == [(RUN_ID, "10900-1795397974000000", "TaskVineExecutor")]
+    assert query(database, MANAGERS) == [(RUN_ID, manager_key("10900-1795397974000000"), "TaskVineExecutor")]
     assert joined(database) == {RUN_ID: 4}
 
 
@@ -331,7 +332,7 @@ def test_logs_in_the_run_directory(database: Path, tmp_path: Path) -> None:
     write(tmp_path / "runinfo" / "001" / "parsl.log", parsl_log(lines, run_id=OTHER_RUN))
     (tmp_path / "runinfo" / "TaskVineExecutor").rename(tmp_path / "runinfo" / "000" / "TaskVineExecutor")
     import_logs(database, tmp_path / "runinfo")
-    assert query(database, MANAGERS) == [(RUN_ID, "10900-1795397974000000", "TaskVineExecutor")]
+    assert query(database, MANAGERS) == [(RUN_ID, manager_key("10900-1795397974000000"), "TaskVineExecutor")]
     assert joined(database) == {RUN_ID: 4}
 
 

@@ -17,6 +17,7 @@ from tests.managers import (
     HOST,
     LABELS,
     LOGS,
+    MANAGER,
     OTHER_HOST,
     OTHER_WORKER,
     RUN_ID,
@@ -28,6 +29,7 @@ from tests.managers import (
     functions,
     launches,
     made,
+    manager_key,
     parsl_log,
     record,
     run_folder,
@@ -71,7 +73,7 @@ def expected_chains(name: str, folder: Path) -> dict[str, tuple[str, str, str, s
     files = functions(folder)
     tries = launches(folder / "000" / "parsl.log")
     label = LABELS[name]
-    manager = {WORK_QUEUE: "10123-1795397974057628", TASKVINE: "10906-1795398403720393"}[name]
+    manager = {WORK_QUEUE: manager_key("10123-1795397974057628"), TASKVINE: manager_key("10906-1795398403720393")}[name]
     expected = {}
     for task, number in files.items():
         (worker,) = log.worker_of(task)
@@ -229,7 +231,7 @@ def test_a_task_that_failed_in_creation_is_known_by_not_being_queued(tmp_path: P
     )
     import_logs(tmp_path / "queued.db", run)
     assert joined(tmp_path / "queued.db") == {
-        f"10123-1795397974000000/{task.manager}": f"WorkQueueExecutor/{task.number}" for task in tasks if task.manager
+        f"{MANAGER}/{task.manager}": f"WorkQueueExecutor/{task.number}" for task in tasks if task.manager
     }
     # Where no line tells what was queued, that says nothing.
     log.write_text(
@@ -273,7 +275,7 @@ def test_a_contradiction_goes_when_a_log_settles_it(tmp_path: Path) -> None:
     write(run / "000" / "parsl.log", parsl_log(executor_lines(tasks)))
     import_logs(database, run)
     assert contradictions(database) == []
-    assert joined(database) == {f"10123-1795397974000000/{n}": f"WorkQueueExecutor/{n}" for n in range(1, 5)}
+    assert joined(database) == {f"{MANAGER}/{n}": f"WorkQueueExecutor/{n}" for n in range(1, 5)}
 
 
 def test_a_join_goes_when_a_log_denies_it(tmp_path: Path) -> None:
@@ -322,7 +324,7 @@ def test_debug_log_and_parsl_log_that_disagree(tmp_path: Path) -> None:
         f"{start}Task 1 state change: WAITING (1) to RUNNING (2)\n",
     )
     import_logs(tmp_path / "d.db", run)
-    assert joined(tmp_path / "d.db") == {"10123-1795397974000000/2": "WorkQueueExecutor/1"}
+    assert joined(tmp_path / "d.db") == {f"{MANAGER}/2": "WorkQueueExecutor/1"}
     text = "manager's task 1 (work): parsl.log says 0, its files say 2"
     assert contradictions(tmp_path / "d.db") == [(CONTRADICTION, 1, text)]
 
@@ -337,8 +339,8 @@ def test_executors_of_one_run_do_not_mix(tmp_path: Path) -> None:
     write(run / "000" / "right" / "transaction_log", log)
     import_logs(tmp_path / "d.db", run)
     rows = query(tmp_path / "d.db", CHAIN, WORK_QUEUE)
-    expected = [(f"{n}/0", f"left/{n}", f"10123-1795397974000000/{n + 1}") for n in range(6)]
-    expected += [(f"{100 + n}/0", f"right/{n}", f"10200-1795397974000000/{n + 1}") for n in range(6)]
+    expected = [(f"{n}/0", f"left/{n}", f"{MANAGER}/{n + 1}") for n in range(6)]
+    expected += [(f"{100 + n}/0", f"right/{n}", f"{manager_key('10200-1795397974000000')}/{n + 1}") for n in range(6)]
     assert sorted(row[:3] for row in rows) == sorted(expected)
 
 

@@ -63,7 +63,7 @@ select
     task_times.executor
 from span_types as kinds
 cross join spans as attempts on attempts.type = kinds.id
--- The attempts of task 10123-1795397974057628/101 are 10123-1795397974057628/101.0 and so on.
+-- The attempts of task d41cd3d9/101 are d41cd3d9/101.0 and so on.
 cross join spans as tasks
     on tasks.run = attempts.run
     and tasks.type = (select id from span_types where name = replace(kinds.name, '.attempt', '.task'))

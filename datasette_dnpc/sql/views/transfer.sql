@@ -29,7 +29,7 @@ select
                 select id from span_types where name in ('workqueue.worker', 'taskvine.worker')
             )
     ) as worker,
-    -- workqueue.transfer 10123-1795397974057628/101.0 is the first of task 10123-1795397974057628/101.
+    -- workqueue.transfer d41cd3d9/101.0 is the first of task d41cd3d9/101.
     (
         select tasks.id
         from spans as tasks
@@ -41,7 +41,7 @@ select
     json_extract(transfers.attributes, '$.direction') as direction,
     json_extract(transfers.attributes, '$.file') as file,
     json_extract(transfers.attributes, '$.cached') as cached,
-    -- workqueue.transfer 10123-1795397974057628/101.0 is of the manager 10123-1795397974057628.
+    -- workqueue.transfer d41cd3d9/101.0 is of the manager d41cd3d9.
     (
         select json_extract(managers.attributes, '$.executor')
         from spans as managers
