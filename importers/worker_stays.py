@@ -10,8 +10,9 @@ import sqlite3
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from heapq import heappop, heappush
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from importers import cctools, htex, monitoring_tables, parsl_log
 
@@ -47,10 +48,7 @@ STARTS_ANEW = ("started", "CONNECTION")
 """Events of a worker before which all that it did is over."""
 
 _STAYS = """
-    SELECT found.*, coalesce(
-        (SELECT app FROM task_times WHERE task_times.task = found.task),
-        (SELECT json_extract(attributes, '$.category') FROM spans WHERE spans.id = found.task)
-    )
+    SELECT found.*, (SELECT app FROM task_times WHERE task_times.task = found.task)
     FROM (SELECT
         subspans.superspan,
         tasks.id,
@@ -63,7 +61,7 @@ _STAYS = """
             SELECT max(time) FROM events
             WHERE span = tasks.id AND type = (SELECT id FROM event_types WHERE name = :ends)
         ),
-        json_extract(coalesce(whole.attributes, tasks.attributes), '$.cores'),
+        json_extract(coalesce(whole.attributes, tasks.attributes), '$.cores', '$.category'),
         coalesce(
             (
                 SELECT roots.id
@@ -164,9 +162,10 @@ def _place(conn: sqlite3.Connection, run: int, kinds: Sequence[Kind]) -> None:
     fewest: dict[int, float] = {}
     for kind in kinds:
         asked = {"run": run, "account": parsl_log.TASK, "other_account": monitoring_tables.TASK, **kind._asdict()}
-        for worker, span, key, began, ended, cores, task, app in conn.execute(_STAYS, asked):
+        for worker, span, key, began, ended, told, task, app in conn.execute(_STAYS, asked):
             if began is not None:
-                stays[worker].append(Stay(began, ended, key, span, task, app))
+                cores, category = _decoded(told)
+                stays[worker].append(Stay(began, ended, key, span, task, category if app is None else app))
                 if known := _cores(cores):
                     fewest[worker] = min(fewest.get(worker, known), known)
     asked = {"run": run, "worker": kinds[0].worker, "anew": json.dumps(STARTS_ANEW)}
@@ -184,6 +183,12 @@ def _place(conn: sqlite3.Connection, run: int, kinds: Sequence[Kind]) -> None:
         f"INSERT INTO stays (worker, {', '.join(Placed._fields)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", sorted(rows)
     )
     conn.executemany("INSERT INTO worker_slots (worker, slots, began, ended) VALUES (?, ?, ?, ?)", workers)
+
+
+@lru_cache(maxsize=1000)
+def _decoded(told: str | None) -> Sequence[Any]:
+    """Return the cores and the category of a task. Those of many are the same."""
+    return json.loads(told) if told else (None, None)
 
 
 def _cores(value: object) -> float:
