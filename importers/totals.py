@@ -30,7 +30,9 @@ CREATE TABLE variant_totals (
     run INTEGER NOT NULL,
     roots INTEGER NOT NULL,
     seconds REAL NOT NULL,         -- sum of their durations
+    longest REAL NOT NULL,
     example INTEGER NOT NULL REFERENCES span_rows(id),
+    slowest INTEGER NOT NULL REFERENCES span_rows(id),   -- of those that last longest one
     PRIMARY KEY (variant, run)
 ) WITHOUT ROWID;
 
@@ -94,12 +96,20 @@ _SPANS = """
 """
 
 _VARIANTS = """
-    INSERT INTO variant_totals (variant, run, roots, seconds, example)
-    SELECT sequences.variant, spans.run, count(*), total(sequences.ended - sequences.began), min(spans.id)
-    FROM (SELECT DISTINCT root_type FROM variants) AS kept
-    CROSS JOIN spans ON spans.run = ? AND spans.type = kept.root_type
-    CROSS JOIN sequences ON sequences.root = spans.id
-    GROUP BY sequences.variant
+    INSERT INTO variant_totals (variant, run, roots, seconds, longest, example, slowest)
+    WITH
+    roots AS MATERIALIZED (
+        SELECT sequences.variant, spans.run, spans.id, sequences.ended - sequences.began AS seconds
+        FROM (SELECT DISTINCT root_type FROM variants) AS kept
+        CROSS JOIN spans ON spans.run = ? AND spans.type = kept.root_type
+        CROSS JOIN sequences ON sequences.root = spans.id
+    ),
+    -- Where there is one max and no min, the id is that of its row.
+    slow AS MATERIALIZED (SELECT variant, max(seconds) AS longest, id FROM roots GROUP BY variant)
+    SELECT variant, roots.run, count(*), total(roots.seconds), slow.longest, min(roots.id), slow.id
+    FROM roots
+    JOIN slow USING (variant)
+    GROUP BY variant
 """
 
 _TASKS = f"""

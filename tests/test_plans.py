@@ -46,7 +46,7 @@ WHOLE_QUERIES = {
     "task_layers": {"task_times"},  # those of apps with few tasks
     "tasks": {"task_times"},  # the slowest of all
     "utilisation": {"stays"},
-    "waterfall": {"sequences", "span_rows"},  # the slowest of all, and where no sequence is kept
+    "waterfall": {"span_rows"},  # where no sequence is kept
 }
 """Queries that read a large table as a whole: at ten million events that takes a tenth of a second for each."""
 

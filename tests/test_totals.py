@@ -67,6 +67,7 @@ def test_totals_of_variants(database: Path) -> None:
     for key, row in kept.items():
         assert (row["roots"], row["example"]) == (len(roots[key]), min(roots[key])[0])
         assert row["seconds"] == pytest.approx(sum(seconds for _, seconds in roots[key]))
+        assert row["longest"] == max(seconds for _, seconds in roots[key]) == dict(roots[key])[row["slowest"]]
 
 
 def test_totals_of_tasks(database: Path) -> None:
@@ -324,11 +325,11 @@ def busy_db(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     ended = time + lot.choice([0.2, 0.5, 0.9])
                     span = worker * 1000 + slot * 200 + n
                     spans.append((span, f"t{span}", 2, f"m/{span}"))
-                    stays.append((worker, slot, time, ended, span, span, 1))
+                    stays.append((worker, slot, time, ended, span, span, "work", 1))
                     times += [time, ended]
                     time = ended + lot.expovariate(5)
             conn.executemany("INSERT INTO spans (id, uuid, type, run, key) VALUES (?, ?, ?, 1, ?)", spans)
-            conn.executemany("INSERT INTO stays VALUES (?, ?, ?, ?, ?, ?, ?)", stays)
+            conn.executemany("INSERT INTO stays VALUES (?, ?, ?, ?, ?, ?, ?, ?)", stays)
             conn.execute("INSERT INTO worker_slots VALUES (?, 2, ?, ?)", [worker, min(times) - 1, max(times) + 1])
         totals.update(conn, [1])
     return path

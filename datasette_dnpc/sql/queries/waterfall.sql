@@ -28,15 +28,6 @@
 with recursive asked as materialized (
     select coalesce(:root, '') as root, coalesce(:run, '') as run
 ),
-longest as materialized (
-    select max(sequences.ended - sequences.began) as seconds
-    from asked
-    cross join kept_root_type on kept_root_type.rank = 1
-    cross join variants on variants.root_type = kept_root_type.id
-    -- Through its index it would be slower.
-    cross join sequences on +sequences.variant = variants.id
-    where asked.root = '' and asked.run = ''
-),
 -- Of a key that several spans have, a task's before its tries'.
 candidates as (
     select spans.id, -1 as rank, 0 as duration, spans.uuid
@@ -52,34 +43,21 @@ candidates as (
     left join kept_root_type on kept_root_type.id = span_types.id
     where asked.root <> ''
     union all
-    select spans.id, kept_root_type.rank, sequences.ended - sequences.began, spans.uuid
+    select spans.id, kept_root_type.rank, variant_totals.longest, spans.uuid
     from asked
     cross join kept_root_type
     cross join variants on variants.root_type = kept_root_type.id
-    cross join sequences on sequences.variant = variants.id
-    cross join spans on spans.id = sequences.root
+    cross join variant_totals on variant_totals.variant = variants.id
+    cross join spans on spans.id = variant_totals.slowest
     where asked.root = ''
-        and asked.run = ''
-        and kept_root_type.rank = 1
-        -- Of many roots, only what the slowest are called is looked up.
-        and sequences.ended - sequences.began >= (select seconds from longest)
-    union all
-    select spans.id, kept_root_type.rank, sequences.ended - sequences.began, spans.uuid
-    from asked
-    cross join kept_root_type
-    cross join variants on variants.root_type = kept_root_type.id
-    cross join sequences on sequences.variant = variants.id
-    cross join spans on spans.id = sequences.root
-    where asked.root = ''
-        and asked.run <> ''
-        and spans.run in (select id from runs where asked.run in (key, name))
+        and (asked.run = '' or variant_totals.run in (select id from runs where asked.run in (key, name)))
     union all
     -- Where no sequence is kept.
     select spans.id, 2000, coalesce(spans.ended - spans.began, 0), spans.uuid
     from asked
     cross join spans
     where asked.root = ''
-        and not exists (select 1 from sequences)
+        and not exists (select 1 from variant_totals)
         and (asked.run = '' or spans.run in (select id from runs where asked.run in (key, name)))
 ),
 chosen as materialized (
