@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -119,11 +120,17 @@ def _make_one_file(path: Path) -> None:
 
 
 def _has_content(path: Path) -> bool:
-    """Tell whether there is a file that is not empty. Raises OSError."""
+    """Tell whether there is a file that is not empty.
+
+    Raises OSError, and StoreError for a device or a pipe: these look empty, and a database would take their place.
+    """
     try:
-        return path.stat().st_size > 0
+        found = path.stat()
     except FileNotFoundError:
         return False
+    if not stat.S_ISREG(found.st_mode):
+        raise StoreError(f"{path} is not a regular file. Choose another place with --db")
+    return found.st_size > 0
 
 
 def _remove_leftovers(path: Path) -> None:

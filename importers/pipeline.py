@@ -184,8 +184,8 @@ def _clock(source: Source, default: Clock) -> Clock:
 
 def _clocks_before(database: Path) -> tuple[dict[str, Clock], dict[str, float]]:
     """Return what earlier imports know of runs: the clocks that they were told, and the offsets that logs show."""
-    if not database.exists():
-        return {}, {}
+    if not database.is_file():
+        return {}, {}  # open_store says so of what is no file: to open a pipe could wait for ever
     try:
         with open_readonly(database) as conn:
             told = conn.execute(

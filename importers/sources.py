@@ -86,8 +86,11 @@ def files(path: Path, skipped: list[tuple[Path, str]], follow_links: bool = Fals
     Symbolic links are followed only to places inside the folder, unless ``follow_links``; the others, and what can't
     be read, are noted in ``skipped``.
     """
-    if not path.is_dir():
+    if path.is_file():
         yield path
+        return
+    if not path.is_dir():
+        skipped.append((path, Unread("it is neither a file nor a folder")))
         return
     inside = Path(os.path.realpath(path))
     walked: set[str] = set()
