@@ -117,7 +117,7 @@ def _query_command(query: SqlFile) -> click.Command:
         data = _ask(database, query, params)
         _write(FORMATS[format](data) if format != "table" else as_table(data, _terminal_width()))
         if not data.rows:
-            click.echo("No rows.", err=True)
+            click.echo(_nothing("No rows.", database, params), err=True)
 
     format_option = click.Option(
         ["--format"],
@@ -145,6 +145,14 @@ def _ask(database: Path, query: SqlFile, params: Mapping[str, str]) -> Table:
     values = {name: value.encode("utf-8", "replace").decode() for name, value in params.items()}
     with _opened(database) as conn:
         return select(conn, query.name, values)
+
+
+def _nothing(found: str, database: Path, params: Mapping[str, str]) -> str:
+    """Say that a query has no rows, and which of its parameters name what the database does not have."""
+    from datasette_dnpc.known_names import missing
+
+    with _opened(database) as conn:
+        return " ".join([found, *missing(conn, params)])
 
 
 def _terminal_width() -> int | None:
@@ -208,7 +216,7 @@ def _plot_command(query: SqlFile) -> click.Command:
             raise click.BadParameter(f"{file} ends in none of .{', .'.join(EXTENSIONS)}", param_hint="FILE")
         data = _ask(database, query, params)
         if not data.rows:
-            raise click.ClickException("Nothing to draw: the query has no rows.")
+            raise click.ClickException(_nothing("Nothing to draw: the query has no rows.", database, params))
         from datasette_dnpc.render import NoPicture, picture
 
         try:
@@ -240,13 +248,14 @@ def _graph(database: Path, format: str | None, file: Path | None, run: str) -> N
         _ask(database, queries()[name], {"run": run, **more})
         for name, more in (("span_type_summary", {}), ("span_type_relations", {"sample": "all"}))
     )
+    nothing = "" if types.rows else _nothing("There are no spans.", database, {"run": run})
     if format in EXTENSIONS:
         if file is None:
             raise click.UsageError(f"A picture goes into a file: --format {format} --output FILE")
         from datasette_dnpc.render import draw
 
-        if not types.rows:
-            raise click.ClickException("Nothing to draw: there are no spans.")
+        if nothing:
+            raise click.ClickException(f"Nothing to draw. {nothing}")
         _write_file(file, draw("type_graph", relations, "Span types", format, types=types))
         return
     from datasette_dnpc.graph import FORMATS
@@ -256,6 +265,8 @@ def _graph(database: Path, format: str | None, file: Path | None, run: str) -> N
         _write(text)
     else:
         _write_file(file, text.encode("utf-8", "replace"))
+    if nothing:
+        click.echo(nothing, err=True)
 
 
 def _plan(database: Path, sql: str, where: str) -> None:

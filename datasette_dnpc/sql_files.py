@@ -165,6 +165,12 @@ def views() -> dict[str, SqlFile]:
     return in_order(load(FOLDER / "views"))
 
 
+@cache
+def page_sql() -> dict[str, SqlFile]:
+    """Return the SQL that only pages need, by name."""
+    return load(FOLDER / "pages")
+
+
 def in_order(files: dict[str, SqlFile]) -> dict[str, SqlFile]:
     """Order views so that each comes after the views that it needs."""
     for file in files.values():

@@ -1,4 +1,4 @@
-"""What is neither a file nor a folder: a pipe is not read, which could wait for ever, and no database takes its place."""
+"""What is neither a file nor a folder: a pipe, which would be waited for, is not read, and stays what it is."""
 
 from __future__ import annotations
 

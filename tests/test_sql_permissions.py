@@ -16,8 +16,8 @@ from datasette.utils import tilde_encode
 
 from datasette_dnpc import plots, queries
 from datasette_dnpc.pages import PAGES
-from datasette_dnpc.pages.frame import page_sql
 from datasette_dnpc.render import shape
+from datasette_dnpc.sql_files import page_sql
 from datasette_dnpc.sql_files import queries as canned
 from datasette_dnpc.sql_tables import tables_read
 from importers.readonly import open_readonly

@@ -13,7 +13,6 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -22,7 +21,7 @@ from datasette_dnpc.access import may_query, may_view, may_view_query, may_view_
 from datasette_dnpc.canned import is_dnpc
 from datasette_dnpc.output import printable
 from datasette_dnpc.queries import no_answer
-from datasette_dnpc.sql_files import FOLDER, SqlFile, load, queries
+from datasette_dnpc.sql_files import SqlFile, page_sql, queries
 from datasette_dnpc.sql_functions import duration_text, iso_time
 from datasette_dnpc.sql_tables import tables_read
 from importers.recognise import TABLES
@@ -197,12 +196,6 @@ class Visit:
                 f"This took longer than Datasette's time limit of {limit} ms. Choose one run, or"
                 f" start Datasette with a longer one: --setting sql_time_limit_ms {10 * int(limit)}"
             )
-
-
-@cache
-def page_sql() -> dict[str, SqlFile]:
-    """Return the SQL that only pages need, by name."""
-    return load(FOLDER / "pages")
 
 
 def page_url(datasette: Datasette, database: str, name: str = "runs", item: str = "", /, **arguments: object) -> str:

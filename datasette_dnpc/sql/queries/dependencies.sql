@@ -45,7 +45,7 @@ chosen as (
     select *, went_on - needs_ended as slack, count(*) over () as of_rows
     from waits
     order by gate desc, went_on - needs_ended desc, run, task, needs
-    limit min(max(cast(coalesce(nullif(:rows, ''), 300) as integer), 1), 900)
+    limit min(max(coalesce(nullif(cast(:rows as integer), 0), 300), 1), 900)
 )
 select
     runs.key as run,

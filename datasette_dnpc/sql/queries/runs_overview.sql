@@ -37,7 +37,7 @@ with chosen as materialized (
     ) as began on began.run = runs.id
     where coalesce(:run, '') = '' or :run in (runs.key, runs.name)
     order by began.time desc, runs.key
-    limit min(max(cast(coalesce(nullif(:rows, ''), 100) as integer), 1), 900)
+    limit min(max(coalesce(nullif(cast(:rows as integer), 0), 100), 1), 900)
     offset max(cast(coalesce(nullif(:skip, ''), 0) as integer), 0)
 ),
 counted as materialized (

@@ -214,7 +214,7 @@ counted as materialized (
         time,
         iif(
             dense_rank() over (order by of_state desc, state)
-                <= min(max(cast(coalesce(nullif(:states, ''), 11) as integer), 1), 100),
+                <= min(max(coalesce(nullif(cast(:states as integer), 0), 11), 1), 100),
             state,
             'other'
         ) as shown_state,

@@ -45,7 +45,7 @@ slowest as materialized (
         and (coalesce(:executor, '') = '' or executor = :executor)
         and (coalesce(:outcome, '') = '' or outcome = :outcome)
     order by ended - began desc, run, task
-    limit min(max(cast(coalesce(nullif(:rows, ''), 300) as integer), 1), 900)
+    limit min(max(coalesce(nullif(cast(:rows as integer), 0), 300), 1), 900)
 ),
 ranked as (
     select

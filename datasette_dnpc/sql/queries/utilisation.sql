@@ -72,7 +72,7 @@ grid as materialized (
                 min(
                     900 / max(1, (select count(*) from labels)),
                     100000 / max(1, (select count(*) from lanes)),
-                    max(1, cast(coalesce(nullif(:bins, ''), 200) as integer))
+                    max(1, coalesce(nullif(cast(:bins as integer), 0), 200))
                 )
             ) as parts
     )
