@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import re
 import sqlite3
@@ -659,13 +660,19 @@ def test_steps_and_examples_of_a_sample(sample_db: Path, chosen: tuple[str, str]
     [[_, members], *_] = sorted(sequences(roots).items(), key=lambda item: -len(item[1]))
     assert len(members) > 5
     few = sorted(members)[:3]
+    one_in = math.ceil(len(members) / 3)
+    examined = sorted(members)[: len(members) // one_in]
     steps = with_limit("event_steps", "limit 2000", "limit 3", run=chosen[1])(sample_db)
     assert {(row["roots"], row["of_roots"]) for row in steps} == {(3, len(members))}
     times = np.array([[time for time, _ in sorted(roots[root])] for root in few])
     assert [row["mean"] for row in steps][1:] == pytest.approx(np.diff(times, axis=1).mean(axis=0).tolist(), abs=1e-9)
-    examples = with_limit("sequence_examples", "900, 10000", "900, 3", run=chosen[1], position="3")(sample_db)
-    assert {row["uuid"] for row in examples} == set(few)
-    assert {row["of_rows"] for row in examples} == {3}
+    asked_for = {"run": chosen[1], "position": "3"}
+    examples = with_limit("sequence_examples", "/ 10000", "/ 3", **asked_for)(sample_db)
+    assert {row["uuid"] for row in examples} == set(examined) != set()
+    assert {(row["of_rows"], row["one_in"]) for row in examples} == {(len(examined), one_in)}
+    every = with_limit("sequence_examples", "/ 10000", "/ 3", **asked_for, sample="all", rows="900")(sample_db)
+    assert {row["uuid"] for row in every} == set(members)
+    assert {(row["of_rows"], row["one_in"]) for row in every} == {(len(members), 1)}
 
 
 def with_limit(name: str, old: str, new: str, **params: str) -> Callable[[Path], Rows]:

@@ -1,7 +1,7 @@
 /*
 @title Examples of an event sequence
 @description The roots of one variant in which a step took longest, or the whole sequence. Where a variant has more than
-    10 000 roots, those of a step are looked for in a random sample of so many, always the same.
+    10 000 roots, those of a step are looked for in a random sample of no more than so many, always the same.
 @param root_type a root type; empty: the one whose sequences hold most events, of those that the run has
 @param variant id of a variant, from event_sequences; empty: that of the root type, run, app and executor whose
     roots have most events together
@@ -62,7 +62,13 @@ wanted as materialized (
         counted.roots,
         counted.one_in,
         counted.is_kept,
-        iif(coalesce(:position, '') = '', null, cast(:position as integer)) as position
+        iif(coalesce(:position, '') = '', null, cast(:position as integer)) as position,
+        -- Of the roots of a step, 1 in so many are looked at.
+        iif(
+            coalesce(:position, '') = '' or :sample = 'all',
+            1,
+            (counted.roots / counted.one_in - 1) / 10000 + 1
+        ) as step_one_in
     from fitting
     join counted on counted.variant = fitting.id
     -- As in event_steps.
@@ -95,7 +101,7 @@ roots as materialized (
     )
     -- A uuid is a hash: its order is random, and the same in every database.
     order by lot, ended - began desc, root
-    limit iif(coalesce(:position, '') = '', 900, 10000)
+    limit coalesce((select iif(position is null, 900, roots / one_in / step_one_in) from wanted), 0)
 ),
 timed as (
     select
@@ -139,7 +145,7 @@ select
     iso_time(slowest.began) as began_iso,
     round(slowest.began - run_began.time, 6) as since_run_began,
     slowest.of_rows,
-    wanted.one_in
+    wanted.one_in * wanted.step_one_in as one_in
 from wanted
 join slowest
 join sequences on sequences.root = slowest.root
