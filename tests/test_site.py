@@ -110,6 +110,32 @@ def test_runs_overview_agrees_with_the_reports(database: Path) -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_run_that_was_killed_has_unfinished_tasks(database: Path, tmp_path: Path) -> None:
+    path = tmp_path / "killed.sqlite3"
+    assert dnpc("import", DATA / "htex-crash", "--db", path, "--quiet").exit_code == 0
+    [logged] = [read_run(folder) for folder in (DATA / "htex-crash").iterdir() if folder.is_dir()]
+    told = {(state.task, state.state) for state in logged.states}
+    told |= {
+        (task, state)
+        for found in read_monitoring(DATA / "htex-crash" / "monitoring.db").values()
+        for task, _, state, _ in found.statuses
+    }
+    ends = {"exec_done", "failed", "dep_fail", "memo_done"}
+    unfinished = logged.tasks.keys() - {task for task, state in told if state in ends}
+    [row] = queries.rows(path, "runs_overview")
+    assert row["unfinished"] == len(unfinished) > 0
+    datasette = Datasette([str(path)])
+    [cell] = cells(await get(datasette, address(path)), "Runs")
+    assert re.findall(r"\d+", cell[3]) == [str(row["tasks"]), str(len(unfinished))] and "unfinished" in cell[3]
+    page = await get(datasette, address(path, "run", row["run"]))
+    [link] = re.findall(r'<dt>Unfinished</dt><dd class="dnpc-bad"><a href="([^"]+)">', page)
+    listed = json.loads(await get(datasette, unescape(link).partition("#")[0].replace("?", ".json?_shape=array&")))
+    assert {task["task"] for task in listed} == set(map(str, unfinished))
+    assert {row["unfinished"] for row in queries.rows(database, "runs_overview")} == {0}
+    assert "<dt>Unfinished</dt>" not in await get(Datasette([str(database)]), address(database, "run"))
+
+
+@pytest.mark.asyncio
 async def test_page_command_and_json_show_the_same_runs(database: Path) -> None:
     datasette = Datasette([str(database)])
     page = await get(datasette, address(database))

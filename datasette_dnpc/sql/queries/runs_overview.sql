@@ -14,7 +14,8 @@
 @column task_type what is counted as tasks: 'Parsl task', or in a run without any the root type whose sequences hold
     most events; NULL if it has none
 @column tasks number of tasks, each counted once though two logs may tell of it
-@column failed Parsl tasks that failed for good, or because a task that they need failed; NULL if the run has none
+@column failed Parsl tasks that failed for good, or because a task that they need failed; NULL if the run has no Parsl tasks
+@column unfinished Parsl tasks of which no log tells that they ended: the run was ended, or goes on; NULL as failed
 @column retries tries of Parsl tasks after the first of each task; NULL if the run has no Parsl tasks
 @column workers workers that a log tells of
 @column sources sources that tell of the run
@@ -50,6 +51,7 @@ parsl as materialized (
         run,
         sum(tasks) as tasks,
         sum(iif(outcome in ('failed', 'dependency failed'), tasks, 0)) as failed,
+        sum(iif(outcome = 'unfinished', tasks, 0)) as unfinished,
         sum(retries) as retries
     from task_totals
     where run in (select id from chosen)
@@ -93,6 +95,7 @@ select
     iif(parsl.run is not null, 'Parsl task', others.type) as task_type,
     coalesce(parsl.tasks, others.tasks, 0) as tasks,
     parsl.failed,
+    parsl.unfinished,
     parsl.retries,
     coalesce(of_workers.workers, 0) as workers,
     coalesce(read.sources, 0) as sources,
