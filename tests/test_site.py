@@ -426,16 +426,26 @@ async def test_import_report_of_one_run(database: Path) -> None:
     datasette = Datasette([str(database)])
     every = len(list(cells(await get(datasette, address(database, "import")), "Sources")))
     of_runs = []
-    for (key,) in query(database, "SELECT key FROM runs"):
+    for key, name in query(database, "SELECT key, name FROM runs"):
         page = await get(datasette, f"{address(database, 'import')}?run={key}")
         of_runs.append(list(cells(page, "Sources")))
         assert f'value="{key}" selected' in page
+        assert not any(name in source for source, *_ in of_runs[-1])
         # The pages that take a run are asked for the same.
         assert f"/sequences?run={key}" in page
     # monitoring.db is of every run.
     assert sum(map(len, of_runs)) == every + len(of_runs) - 1
     page = await get(datasette, f"{address(database, 'import')}?run=none")
     assert "No source tells of this run" in page
+
+
+@pytest.mark.asyncio
+async def test_import_report_of_several_runs_says_of_which_a_source_is(database: Path) -> None:
+    page = await get(Datasette([str(database)]), address(database, "import"))
+    named = dict(query(database, "SELECT key, name FROM runs"))
+    for source, row in zip(cells(page, "Sources"), queries.rows(database, "import_report"), strict=True):
+        assert source[0].startswith(row["source"])
+        assert [name for name in named.values() if name in source[0]] == ([named[row["run"]]] if row["run"] else [])
 
 
 @pytest.mark.asyncio

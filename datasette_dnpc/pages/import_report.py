@@ -7,7 +7,8 @@ from datasette_dnpc.pages.frame import Context, Page, Visit
 
 async def _context(visit: Visit) -> Context:
     run = visit.argument("run")
-    context: Context = {"run": run, "runs": await visit.read("runs", run=run)}
+    runs = await visit.read("runs", run=run)
+    context: Context = {"run": run, "runs": runs, "run_names": {one["key"]: one["name"] for one in runs}}
     # The page shows what was read before Datasette's time limit, if one query takes longer.
     with visit.within_limit():
         context["unmatched"] = await visit.ask("unmatched_report", run=run)
