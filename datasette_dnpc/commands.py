@@ -280,7 +280,10 @@ def _plan(database: Path, sql: str, where: str) -> None:
             _write("".join(f"{line}\n" for line in plan(conn, asked)))
             read = sorted(scans(conn, asked))
         except sqlite3.Error as error:
-            raise click.ClickException(printable(f"SQLite can not plan this: {error}")) from None
+            why = f"SQLite can not plan this: {error}"
+            if len(asked.split()) < 2:
+                why = f"There is no query or view {asked!r}. dnpc --help lists the queries; a SELECT will do, too"
+            raise click.ClickException(printable(why)) from None
     click.echo(f"Reads as a whole: {', '.join(read)}." if read else "Reads no large table as a whole.")
 
 

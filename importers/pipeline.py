@@ -213,7 +213,8 @@ def _nothing(
     kinds = ", ".join(importer.NAME for importer in importers)
     notes += [(path, why) for path, why in skipped if isinstance(why, Unread)]
     links = sum(not isinstance(why, Unread) for _, why in skipped)
-    links_out = f" ({links} symbolic links were not followed)" if links else ""
+    are = "1 symbolic link was" if links == 1 else f"{links} symbolic links were"
+    links_out = f" ({are} not followed: --follow-links does so)" if links else ""
     return (
         f"No log that dnpc knows under {names}{links_out}. Give a Parsl runinfo folder, a run directory like "
         f"runinfo/000, or one log file. Looked for: {kinds}" + "".join(f". {path}: {why}" for path, why in notes)

@@ -1,4 +1,4 @@
-"""Who asks for a run, a span type, an app or an executor that is not there is told so, and what there is."""
+"""Who asks for a run, a span type, an app, an executor or a query that is not there is told so, and what there is."""
 
 from __future__ import annotations
 
@@ -70,6 +70,13 @@ def test_an_empty_database_has_no_names(empty_db: Path) -> None:
     for param in NAMES:
         result = run("slowest-spans", "--db", empty_db, f"--{param.replace('_', '-')}", "x\x1b[2J")
         assert result.stderr.endswith(r"'x\x1b[2J'. There are none." + "\n")
+
+
+def test_a_plan_of_what_is_not_there(database: Path) -> None:
+    for word in ("slowest-spanss", "", "x\x1b[2J"):
+        result = run("plan", word, "--db", database)
+        assert result.exit_code == 1 and f"There is no query or view {word!r}. dnpc --help" in result.stderr
+    assert "no such table: none" in run("plan", "select 1 from none", "--db", database).stderr
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What is neither a file nor a folder: a pipe, which would be waited for, is not read, and stays what it is."""
+"""What is neither a file nor a folder: a pipe is not read, and stays what it is. Links that are not followed."""
 
 from __future__ import annotations
 
@@ -45,3 +45,14 @@ def test_beside_a_pipe_logs_are_read(pipe: Path) -> None:
     result = dnpc("import", DATA / "two-htex", pipe, "--db", database)
     assert result.exit_code == 1 and "neither a file nor a folder" in result.output
     assert query(database, "SELECT count(*) > 0 FROM events") == [(1,)]
+
+
+@pytest.mark.parametrize(("links", "told"), [(1, "1 symbolic link was"), (2, "2 symbolic links were")])
+def test_where_links_hold_all_logs_the_way_out_is_said(tmp_path: Path, links: int, told: str) -> None:
+    folder = tmp_path / "runinfo"
+    folder.mkdir()
+    for number in range(links):
+        (folder / f"{number:03}").symlink_to(DATA / "two-htex" / "000")
+    result = dnpc("import", folder, "--db", tmp_path / "dnpc.sqlite3")
+    assert result.exit_code == 1
+    assert f"({told} not followed: --follow-links does so)" in " ".join(result.output.split())
