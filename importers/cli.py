@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
@@ -72,6 +73,16 @@ class _Commands(click.Group):
         from datasette_dnpc.commands import command
 
         return command(cmd_name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command. Where its output can not be written, on a full disk, that is said."""
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # who reads has enough: click ends without a word
+            what = error.filename or "The output can not be written"
+            raise click.ClickException(plain(f"{what}: {error.strerror or error}")) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one line a command, by kind."""
