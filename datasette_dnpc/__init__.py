@@ -1,4 +1,4 @@
-"""Datasette plugin: canned queries, SQL functions, plots and a page for dnpc databases.
+"""Datasette plugin: canned queries, SQL functions, plots and pages for dnpc databases.
 
 Hook implementations only; the work is done in the other modules of this package.
 """
@@ -54,7 +54,7 @@ def register_output_renderer() -> list[dict[str, Any]]:
 
 @hookimpl
 def register_routes() -> list[tuple[str, Callable[..., Awaitable[Any]]]]:
-    """Serve the page of event sequences."""
+    """Serve the pages."""
     from datasette_dnpc.pages import ROUTES
 
     return ROUTES
@@ -75,7 +75,7 @@ def render_cell(
 
 @hookimpl
 def database_actions(datasette: Datasette, database: str) -> Callable[[], Awaitable[list[dict[str, str]]]]:
-    """Link to the page from the database's menu."""
+    """Link to the pages from the database's menu."""
     from datasette_dnpc.pages import database_links
 
     return lambda: database_links(datasette, database)
@@ -83,7 +83,7 @@ def database_actions(datasette: Datasette, database: str) -> Callable[[], Awaita
 
 @hookimpl
 def menu_links(datasette: Datasette, actor: dict[str, Any] | None) -> Callable[[], Awaitable[list[dict[str, str]]]]:
-    """Link to the page of each dnpc database from the main menu."""
+    """Link to the pages of each dnpc database from the main menu."""
     from datasette_dnpc.pages import menu
 
     return lambda: menu(datasette, actor)
