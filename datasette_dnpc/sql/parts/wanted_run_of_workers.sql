@@ -7,7 +7,9 @@ wanted as materialized (
         from worker_place
         where coalesce(:run, '') = ''
         group by run
-        order by sum((select tasks from worker_totals where worker_totals.worker = worker_place.worker)) desc, run
+        order by
+            sum((select tasks from worker_totals where worker_totals.worker = worker_place.worker)) desc,
+            (select key from runs where id = run)
         limit 1
     ) as most
     join run_began on run_began.run = coalesce(found.run, most.run)

@@ -40,7 +40,7 @@ wanted as materialized (
     join span_totals on span_totals.type = span_types.id
     where span_types.name = (select type from shown_span_type)
         and (coalesce(:run, '') = '' or span_totals.run in (select id from runs where :run in (key, name)))
-    order by span_totals.spans desc, span_totals.run
+    order by span_totals.spans desc, (select key from runs where id = span_totals.run)
     limit 1
 ),
 scope as (

@@ -35,7 +35,7 @@ wanted as materialized (
     where type in (select id from typed)
         and (coalesce(:run, '') = '' or run in (select id from runs where :run in (key, name)))
     group by run
-    order by sum(spans) desc, run
+    order by sum(spans) desc, (select key from runs where id = run)
     limit 1
 ),
 asked as materialized (

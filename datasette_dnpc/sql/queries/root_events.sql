@@ -24,7 +24,7 @@
 @chart mark=circle x_column=since_run_began x_type=quantitative y_column=state y_type=ordinal
 */
 with
--- part shown_root_type
+-- part shown_run_of_states
 ,
 wanted as materialized (
     select
@@ -37,11 +37,7 @@ wanted as materialized (
             1000000000,
             iif(cast(:rows as integer) between 1 and 1000000000, cast(:rows as integer), 900)
         ) as most
-    from state_run
-    where root_type_id = (select id from span_types where name = (select type from shown_root_type))
-        and (coalesce(:run, '') = '' or :run in (run_key, run_name))
-    order by spans desc, run
-    limit 1
+    from shown_run
 ),
 began as materialized (
     select run_began.time from wanted join run_began on run_began.run = wanted.run

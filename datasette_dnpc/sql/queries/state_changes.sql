@@ -34,16 +34,8 @@
 @chart mark=line x_column=since_run_began x_type=quantitative y_column=spans y_type=quantitative color_column=state
 */
 with
--- part shown_root_type
+-- part shown_run_of_states shown_run=wanted
 ,
-wanted as materialized (
-    select root_type, root_type_id, run, run_key
-    from state_run
-    where root_type_id = (select id from span_types where name = (select type from shown_root_type))
-        and (coalesce(:run, '') = '' or :run in (run_key, run_name))
-    order by spans desc, run
-    limit 1
-),
 known as materialized (
     select
         wanted.*,

@@ -28,7 +28,7 @@
     color_column=state_label
 */
 with recursive
--- part shown_root_type
+-- part shown_run_of_states
 ,
 wanted as materialized (
     select
@@ -38,11 +38,7 @@ wanted as materialized (
         run_key,
         coalesce(:app, '') || coalesce(:executor, '') <> '' as filtered,
         coalesce(:from_seconds, '') || coalesce(:to_seconds, '') <> '' as clipped
-    from state_run
-    where root_type_id = (select id from span_types where name = (select type from shown_root_type))
-        and (coalesce(:run, '') = '' or :run in (run_key, run_name))
-    order by spans desc, run
-    limit 1
+    from shown_run
 ),
 began as materialized (
     select run_began.time from wanted join run_began on run_began.run = wanted.run
