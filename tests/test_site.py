@@ -442,7 +442,7 @@ async def test_import_report_of_one_run(database: Path) -> None:
 @pytest.mark.asyncio
 async def test_import_report_of_several_runs_says_of_which_a_source_is(database: Path) -> None:
     page = await get(Datasette([str(database)]), address(database, "import"))
-    named = dict(query(database, "SELECT key, name FROM runs"))
+    named: dict[str, str] = dict(query(database, "SELECT key, name FROM runs"))
     for source, row in zip(cells(page, "Sources"), queries.rows(database, "import_report"), strict=True):
         assert source[0].startswith(row["source"])
         assert [name for name in named.values() if name in source[0]] == ([named[row["run"]]] if row["run"] else [])

@@ -18,34 +18,24 @@ scope as (
 ),
 -- part picked
 ,
-timed as materialized (
-    select sequences.root, sequences.ended - sequences.began as duration
+ordered as (
+    select
+        sequences.root,
+        sequences.ended - sequences.began as duration,
+        -- Those that take as long come in the order of their keys: the same in every database.
+        row_number() over (order by sequences.ended - sequences.began, roots.uuid_high, roots.uuid_low) as rank,
+        count(*) over () as roots
     from picked
     cross join sequences on sequences.root = picked.id and sequences.variant = :variant
-),
-ordered as (
-    select duration, row_number() over (order by duration) as rank, count(*) over () as roots from timed
-),
--- Only roots that take as long as one of these are looked at more closely.
-sought as materialized (
-    select duration, rank, roots from ordered where rank in (1, (roots + 1) / 2, roots)
-),
-alike as (
-    select timed.root, timed.duration, row_number() over (partition by timed.duration order by spans.uuid) as number
-    from timed
-    cross join spans on spans.id = timed.root
-    where timed.duration in (select duration from sought)
+    cross join span_rows as roots on roots.id = sequences.root
 )
 select
     spans.id,
     spans.uuid,
     spans.key,
     (select coalesce(name, key) from runs where runs.id = spans.run) as run_name,
-    sought.duration
-from sought
--- Of those that take as long, the first by uuid for the first of these three, the second for the second ...
-join alike
-    on alike.duration = sought.duration
-    and alike.number = (select count(*) from sought as earlier where earlier.duration = sought.duration and earlier.rank <= sought.rank)
-join spans on spans.id = alike.root
-order by sought.rank
+    ordered.duration
+from ordered
+cross join spans on spans.id = ordered.root
+where ordered.rank in (1, (ordered.roots + 1) / 2, ordered.roots)
+order by ordered.rank
