@@ -243,7 +243,10 @@ def _write_file(file: Path, content: bytes) -> None:
 
 
 def _graph(database: Path, format: str | None, file: Path | None, run: str) -> None:
-    format = format or _GRAPH_ENDINGS.get(file.suffix.lower() if file else "", "text")
+    if format is None and (format := _GRAPH_ENDINGS.get(file.suffix.lower() if file else "")) is None:
+        raise click.UsageError(
+            f"{file} ends in none of {', '.join(filter(None, _GRAPH_ENDINGS))}: say what with --format"
+        )
     types, relations = (
         _ask(database, queries()[name], {"run": run, **more})
         for name, more in (("span_type_summary", {}), ("span_type_relations", {"sample": "all"}))
@@ -287,7 +290,15 @@ def _plan(database: Path, sql: str, where: str) -> None:
     click.echo(f"Reads as a whole: {', '.join(read)}." if read else "Reads no large table as a whole.")
 
 
-_GRAPH_ENDINGS = {".dot": "dot", ".gv": "dot", ".mmd": "mermaid", ".png": "png", ".svg": "svg"}
+_GRAPH_ENDINGS = {
+    "": "text",
+    ".txt": "text",
+    ".dot": "dot",
+    ".gv": "dot",
+    ".mmd": "mermaid",
+    ".png": "png",
+    ".svg": "svg",
+}
 """End of a file's name to the format of a graph."""
 
 
@@ -309,7 +320,7 @@ _OTHERS: dict[str, click.Command] = {
             click.Option(
                 ["--format"],
                 type=click.Choice(["text", "dot", "mermaid", *EXTENSIONS]),
-                help="Default: by the end of the file's name, else text.",
+                help="Default: by the end of the file's name; text on standard output.",
             ),
             click.Option(
                 ["-o", "--output", "file"],
