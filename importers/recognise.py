@@ -11,12 +11,21 @@ TABLES = frozenset({"events", "runs", "sources", "spans"})
 """What a database of dnpc had in every version."""
 
 
+OF_MONITORING = frozenset({"workflow", "task", "try", "status"})
+"""What tells a monitoring.db of Parsl, which is a log, from other databases."""
+
+
 def refusal(conn: sqlite3.Connection, path: Path) -> str | None:
     """Say why a database can not be used, and the way out; None where it can.
 
     Raises sqlite3.DatabaseError where it can't be read: ``unreadable`` says what to do.
     """
     names = {name for (name,) in conn.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
+    if names >= OF_MONITORING:
+        return (
+            f"{path} is no dnpc database: it is a monitoring.db of Parsl, to be imported as logs are, with "
+            f"dnpc import {path}. Choose another with --db"
+        )
     if missing := sorted(TABLES - names):
         return f"{path} is no dnpc database: it has no table or view {', '.join(missing)}. Choose another with --db"
     version = conn.execute("PRAGMA user_version").fetchone()[0]

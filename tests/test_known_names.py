@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,16 @@ def test_a_plan_of_what_is_not_there(database: Path) -> None:
         result = run("plan", word, "--db", database)
         assert result.exit_code == 1 and f"There is no query or view {word!r}. dnpc --help" in result.stderr
     assert "no such table: none" in run("plan", "select 1 from none", "--db", database).stderr
+
+
+@pytest.mark.parametrize("arguments", [["tasks"], ["sources"], ["import", DATA / "two-htex"]], ids=str)
+def test_a_log_given_as_the_database(tmp_path: Path, arguments: list[str | Path]) -> None:
+    log = tmp_path / "monitoring.db"
+    shutil.copy(DATA / "runinfo" / "monitoring.db", log)
+    result = run(*arguments, "--db", log)
+    assert result.exit_code == 1 and "is no dnpc database: it is a monitoring.db of Parsl" in result.stderr
+    assert f"with dnpc import {log}. Choose another with --db" in result.stderr
+    assert log.read_bytes() == (DATA / "runinfo" / "monitoring.db").read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ WAY_OUT = {
     "older": f"{VERSIONS.format(VERSION - 1, VERSION)}. Import the logs into a new database",
     "newer": f"{VERSIONS.format(VERSION + 1, VERSION)}. Upgrade dnpc, or import the logs into a new database",
     "first": "is no dnpc database: it has no table",
-    "others": "is no dnpc database: it has no table",
+    "others": "is no dnpc database: it is a monitoring.db of Parsl",
     "served": "is no dnpc database: it has no table",
 }
 
