@@ -386,6 +386,18 @@ def test_runs_page_draws_each_run_and_leads_on(page: Page, real: Path, real_addr
     assert page.locator("select[name=run]").input_value() == rows[0]["run"]
 
 
+def test_small_print_that_something_is_wrong_has_its_colour(page: Page, real_address: str) -> None:
+    """Of unfinished tasks and missing joins, below a number in a table."""
+    page.goto(real_address)
+    page.locator(".dnpc-runs-table td").last.evaluate(
+        "cell => cell.innerHTML = '<b class=dnpc-bad>1</b> <small class=dnpc-bad>1 missing</small> <small>1</small>'"
+    )
+    large, wrong, other = page.locator(".dnpc-runs-table td:last-child > *").evaluate_all(
+        "all => all.slice(-3).map(one => getComputedStyle(one).color)"
+    )
+    assert wrong == large != other
+
+
 def test_span_page_draws_its_waterfall_on_one_axis(page: Page, real: Path, real_address: str) -> None:
     slowest = answers.rows(real, "slowest_spans", span_type="parsl.rundir.task", rows=1)[0]["uuid"]
     rows = answers.rows(real, "waterfall", root=slowest)
