@@ -8,7 +8,7 @@ where scope is the smallest thing in which the local id is unique.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 Part: TypeAlias = str | int | float | bytes | None
@@ -99,6 +99,17 @@ class KeyPrefix:
         text = "".join([f"s{len(part)}:{part}" for part in parts])
         digest.update(text.encode() if text.isascii() else b"".join(map(encode_part, parts)))
         return digest.digest()
+
+    def digests(self, names: Sequence[str]) -> Iterator[bytes]:
+        """Yield the digest of the prefix followed by each of some texts."""
+        if not "".join(names).isascii():
+            yield from map(self.digest, names)
+            return
+        copy = self._hash.copy
+        for name in names:
+            digest = copy()
+            digest.update(f"s{len(name)}:{name}".encode())
+            yield digest.digest()
 
 
 _no_prefix = KeyPrefix()

@@ -89,7 +89,9 @@ _ROWS = (
     "span_runs",
     "span_types",
     "span_keys",
+    "uuids",
     "attributes",
+    "attributes_json",
     "event_spans",
     "event_times",
     "event_types",
@@ -138,12 +140,12 @@ class Batch:
     span_runs: list[str] = field(default_factory=list)
     span_types: list[str] = field(default_factory=list)
     span_keys: list[tuple[str, ...]] = field(default_factory=list)
-    # Made of these when the batch is sealed: surrogate keys of 16 bytes, and local keys as text.
+    # Made of these when the batch is sealed, or before: surrogate keys of 16 bytes, and local keys as text.
     uuids: list[bytes] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     attributes: dict[int, dict[str, Any]] = field(default_factory=dict)
     attributes_json: dict[int, str] = field(default_factory=dict)
-    """Made of the attributes when the batch is sealed."""
+    """Made of the attributes when the batch is sealed; of spans that have none there, it may be given before."""
     # Events: parallel columns.
     event_spans: array[int] = field(default_factory=lambda: array("q"))
     event_times: array[float] = field(default_factory=lambda: array("d"))
@@ -206,13 +208,18 @@ class Batch:
         self.span_keys.append(key)
         return self.first_span + len(self.span_types) - 1
 
-    def new_spans(self, span_type: str, keys: Sequence[tuple[str, ...]]) -> range:
-        """Return the numbers of many spans that are not mentioned before, nor to be found by their keys later."""
+    def new_spans(self, span_type: str, scope: tuple[str, ...], names: Sequence[str]) -> range:
+        """Return the numbers of many spans that are not mentioned before, nor to be found by their keys later.
+
+        Their keys are ``scope`` and one of the names.
+        """
+        self.make_uuids()
         first = self.first_span + len(self.span_types)
-        self.span_runs += repeat(self.run, len(keys))
-        self.span_types += repeat(span_type, len(keys))
-        self.span_keys += keys
-        return range(first, first + len(keys))
+        self.span_runs += repeat(self.run, len(names))
+        self.span_types += repeat(span_type, len(names))
+        self.span_keys += [(*scope, name) for name in names]
+        self.uuids += uuids_of(KeyPrefix(span_type, self.run, *scope).digests(names))
+        return range(first, first + len(names))
 
     def events(
         self, spans: Iterable[int], times: Iterable[float], types: Iterable[int], offsets: Iterable[int]

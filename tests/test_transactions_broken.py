@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from importers import cctools, logfile, transactions
+from importers import cctools, logfile, rows, transactions
 from importers.rows import DRIFT, Batch
 from tests.batches import read
 from tests.imports import differences, dnpc, import_logs, query, readable
@@ -162,10 +161,11 @@ def test_amounts_of_any_name(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("size", [1, logfile.BLOCK])
+@pytest.mark.parametrize("size", [1, transactions.BLOCK])
 def test_what_comes_after_a_tasks_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     """It is added to what the task has, and to what it had when less of the log was there."""
-    monkeypatch.setattr(transactions, "blocks", partial(logfile.blocks, size=size))
+    monkeypatch.setattr(transactions, "BLOCK", size)
+    monkeypatch.setattr(rows, "MANY", 1)
     text = lines(
         (0, "MANAGER START"),
         (1, "TASK 1 WAITING work F {}"),
@@ -195,7 +195,8 @@ def test_a_log_that_tells_all_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     )
     path = write(tmp_path / NAMES[WORK_QUEUE], once * 2)
     import_logs(tmp_path / "once.db", path)
-    monkeypatch.setattr(transactions, "blocks", partial(logfile.blocks, size=size))
+    monkeypatch.setattr(transactions, "BLOCK", size)
+    monkeypatch.setattr(rows, "MANY", 1)
     if first:
         write(path, (once * 2)[: int(len(once * 2) * first)])
         import_logs(tmp_path / "pieces.db", path)
@@ -216,7 +217,8 @@ def test_blocks_of_any_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nam
     last = [f"{int(line[:16]) + 10**8 * n}{line[16:]}" for n in (1, 2) for line in plain]
     path = write(tmp_path / log.name, log.read_text() + "".join(f"{line}\n" for line in reversed(last)))
     import_logs(tmp_path / "once.db", path)
-    monkeypatch.setattr(transactions, "blocks", partial(logfile.blocks, size=size))
+    monkeypatch.setattr(transactions, "BLOCK", size)
+    monkeypatch.setattr(rows, "MANY", 1)
     monkeypatch.setattr(cctools, "_BLOCK", size)
     import_logs(tmp_path / "pieces.db", path)
     assert differences(readable(tmp_path / "once.db"), readable(tmp_path / "pieces.db")) == {}
