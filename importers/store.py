@@ -165,8 +165,9 @@ class Store:
         ids.extend(self._span_ids(batch))
         for index, attributes in batch.attributes_json.items():
             span = ids[index]
-            known = self._attributes.get(span)
-            self._attributes[span] = _merged(known, attributes)
+            known = self._attributes.setdefault(span, attributes)
+            if known is not attributes:
+                self._attributes[span] = _merged(known, attributes)
         self._events(batch, ids, source_id)
         notes = batch.subspan_notes
         nested = sorted([(ids[pair[0]], ids[pair[1]], key, notes.get(pair)) for pair, key in batch.subspans.items()])
@@ -230,36 +231,36 @@ class Store:
             )
             self._ids.update((uuid_bytes(uuid), span) for uuid, span in rows)
 
-    def _span_ids(self, batch: Batch) -> list[int]:
+    def _span_ids(self, batch: Batch) -> Sequence[int]:
         uuids = batch.uuids
-        ids: list[int] = [*range(self._next_id, self._next_id + len(uuids))]
-        places: Sequence[int] = range(len(uuids))
+        ids: Sequence[int] = range(self._next_id, self._next_id + len(uuids))
+        types = list(map(self._types.__getitem__, batch.span_types))
+        runs = list(map(self._runs.__getitem__, batch.span_runs))
+        new: list[list[Any]] = [uuids, types, runs, batch.keys]
         if len(set(uuids)) < len(uuids) or not self._ids.isdisjoint(uuids):
             known = {uuid: span for uuid in uuids if (span := self._ids.get(uuid)) is not None}
-            places = []
+            places: list[int] = []
             for place, uuid in enumerate(uuids):
                 if uuid not in known:
                     known[uuid] = self._next_id + len(places)
                     places.append(place)
             ids = [known[uuid] for uuid in uuids]
-        self._ids.update([(uuids[place], ids[place]) for place in places])
-        self._next_id += len(places)
-        new = self._new
-        new.uuids += [uuids[place] for place in places]
-        new.types += [self._types[batch.span_types[place]] for place in places]
-        new.runs += [self._runs[batch.span_runs[place]] for place in places]
-        new.keys += [batch.keys[place] for place in places]
+            new = [[column[place] for place in places] for column in new]
+        self._new.add(*new)
+        first, self._next_id = self._next_id, self._next_id + len(new[0])
+        self._ids.update(zip(new[0], range(first, self._next_id), strict=True))
         return ids
 
     def _events(self, batch: Batch, ids: Sequence[int], source: int) -> None:
         spans = [ids[span] for span in batch.event_spans]
         types = [self._event_types[name] for name in batch.event_type_names]
+        numbers = self._numbers(batch, spans, types)
         columns = (
             spans,
             batch.event_times,
             [types[name] for name in batch.event_types],
-            self._numbers(batch, spans, types),
-            [source] * len(spans),
+            numbers if any(numbers) else 0,
+            source,
             batch.event_offsets,
         )
         insert(self.conn, "INSERT OR IGNORE INTO events (span, time, type, n, source, offset)", columns)
@@ -429,6 +430,12 @@ class _NewSpans:
         self.runs: list[int] = []
         self.keys: list[str] = []
 
+    def add(self, uuids: list[bytes], types: list[int], runs: list[int], keys: list[str]) -> None:
+        self.uuids += uuids
+        self.types += types
+        self.runs += runs
+        self.keys += keys
+
 
 def _halves(uuids: Sequence[bytes]) -> tuple[array[int], array[int]]:
     """Return the first and the other half of each UUID, as numbers."""
@@ -446,21 +453,25 @@ CHUNK = 2000 * ROWS_AT_ONCE
 """Rows that are brought into order for inserting at a time: a bound on memory."""
 
 
-def insert(conn: sqlite3.Connection, head: str, columns: Sequence[Sequence[Any]]) -> None:
-    """Insert rows, given as columns of equal length, into what ``head`` names: ``INSERT INTO table (column, ...)``."""
-    width, count = len(columns), len(columns[0])
-    marks = f"({', '.join('?' * width)})"
+def insert(conn: sqlite3.Connection, head: str, columns: Sequence[Sequence[Any] | int]) -> None:
+    """Insert rows into what ``head`` names: ``INSERT INTO table (column, ...)``.
+
+    They are given as columns of equal length, the first of them a sequence; a number stands for as many of it.
+    """
+    row = f"({', '.join(str(column) if isinstance(column, int) else '?' for column in columns)})"
+    varying = [column for column in columns if not isinstance(column, int)]
+    width, count = len(varying), len(varying[0])
     for start in range(0, count, CHUNK):
         many = (min(count - start, CHUNK) // ROWS_AT_ONCE) * ROWS_AT_ONCE
         values: list[Any] = [None] * (width * many)
-        for place, column in enumerate(columns):
+        for place, column in enumerate(varying):
             values[place::width] = column[start : start + many]
         conn.executemany(
-            f"{head} VALUES {', '.join([marks] * ROWS_AT_ONCE)}",
+            f"{head} VALUES {', '.join([row] * ROWS_AT_ONCE)}",
             zip(*[iter(values)] * (width * ROWS_AT_ONCE), strict=True),
         )
-        rest = [column[start + many : start + CHUNK] for column in columns]
-        conn.executemany(f"{head} VALUES {marks}", zip(*rest, strict=True))
+        rest = [column[start + many : start + CHUNK] for column in varying]
+        conn.executemany(f"{head} VALUES {row}", zip(*rest, strict=True))
 
 
 def _time_columns(conn: sqlite3.Connection) -> Iterator[tuple[str, list[str]]]:

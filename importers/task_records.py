@@ -53,7 +53,7 @@ _AT_ONCE = 5000
 def amounts(text: bytes) -> dict[str, float]:
     """Return the amounts in ``{"disk":[80787,"MB"],"cores":[4,"cores"]}`` by name; empty where it is something else."""
     try:
-        found = json.loads(text)
+        found = json.loads(text.decode())
         return {storable(name): amount[0] for name, amount in found.items() if abs(amount[0]) < 1e18}
     except (ValueError, RecursionError, AttributeError, TypeError, KeyError, IndexError):
         return {}
