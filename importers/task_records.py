@@ -294,7 +294,7 @@ class Tasks:
     def read(self, found: Sequence[Found], offsets: Iterable[int], start_of: Callable[[bytes], Start]) -> None:
         """Read records of tasks and transfers; ``start_of`` makes what the rest of a record of RUNNING tells."""
         numbers = [record[2] or record[5] for record in found]
-        events = [self._events[record[3] or record[4]] for record in found]
+        events = list(map(self._events.__getitem__, [record[3] or record[4] for record in found]))
         times = [int(record[0]) / 1e6 for record in found]
         told: list[Any] = [
             moved_file(record[4], record[9], record[7], record[6] != b"0") if record[4] else record[9]

@@ -24,6 +24,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import accumulate, compress, repeat
+from operator import itemgetter
 from pathlib import Path
 
 from importers import cctools
@@ -286,12 +287,14 @@ class _Log:
 
     def _read_tasks(self, found: Sequence[Found], offsets: Sequence[int]) -> None:
         """Read the records of tasks and transfers among these."""
-        for pid in dict.fromkeys(record[1] for record in found):
-            if pid:
+        pids = dict.fromkeys(map(itemgetter(1), found))
+        for pid in filter(None, pids):
+            its, at = found, offsets
+            if len(pids) > 1:
                 is_its = [record[1] == pid for record in found]
-                of_it = [*compress(found, is_its)]
-                self._manager(pid, int(of_it[0][0])).read_tasks(of_it, [*compress(offsets, is_its)])
-                self.batch.records += len(of_it)
+                its, at = [*compress(found, is_its)], [*compress(offsets, is_its)]
+            self._manager(pid, int(its[0][0])).read_tasks(its, at)
+            self.batch.records += len(its)
 
     def _read_other(self, line: bytes, offset: int) -> None:
         """Read a line that is no record of a task or transfer."""
