@@ -189,8 +189,10 @@ class _Spans(dict[tuple[Any, ...], int]):
 
 def _number_or_text(part: Any) -> int | str:
     """Return what stands for a part of a key: a number for its text, and text for all that is none."""
+    if isinstance(part, int):
+        return part
     text = str(part)
-    is_number = isinstance(part, int) or (text.isdecimal() and text.isascii() and len(text) <= 19)
+    is_number = text.isdecimal() and text.isascii() and len(text) <= 19
     return int(text) if is_number and str(int(text)) == text else text
 
 

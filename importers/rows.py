@@ -321,22 +321,16 @@ class Batch:
 
     def make_uuids(self) -> None:
         """Make the surrogate keys of the spans that have none yet: ``surrogate_key(type, run, *key)``."""
-        prefixes: dict[tuple[str, str, tuple[str, ...]], KeyPrefix] = {}
+        prefixes: dict[tuple[str, str], KeyPrefix] = {}
         digests = []
         first = len(self.uuids)
-        for run, span_type, key in zip(
-            self.span_runs[first:], self.span_types[first:], self.span_keys[first:], strict=True
-        ):
-            if not key:
-                digests.append(KeyPrefix(span_type).digest(run))
-                continue
-            # What many spans share is hashed once: all but the last part, but not the task of each try.
-            shared = () if key[0].isdigit() else key[:-1]
-            scope = (run, span_type, shared)
+        scopes = zip(self.span_types[first:], self.span_runs[first:], strict=True)
+        for scope, key in zip(scopes, self.span_keys[first:], strict=True):
+            # What many spans share is hashed once.
             prefix = prefixes.get(scope)
             if prefix is None:
-                prefix = prefixes[scope] = KeyPrefix(span_type, run, *shared)
-            digests.append(prefix.digest(*key[len(shared) :]))
+                prefix = prefixes[scope] = KeyPrefix(*scope)
+            digests.append(prefix.digest(*key))
         self.uuids += uuids_of(digests)
 
     def _sort_events(self) -> None:
