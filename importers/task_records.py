@@ -1,8 +1,8 @@
 """What the records of a manager's tasks mean: read many at a time, and understood once for all that come alike.
 
-A task's records are kept until it is done. Most tasks have the same words in the same order: started, transfers, ended
-and so on. What each place in such a sequence means is worked out once, and what all tasks with it say is then taken
-column by column.
+A task's records are kept until it is done. Most tasks have the same events in the same order: WAITING, TRANSFER_INPUT,
+RUNNING and so on. What each place in such a sequence means is worked out once, and what all tasks with it say is then
+taken column by column.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STARTED, ENDED = "started", "ended"
 _FLOAT = rb"(-?\d{1,9}(?:\.\d{1,30})?)"
 RECORD = re.compile(
     rb"(\d{1,17})[ \t]+(\d{1,10})[ \t]+"
-    rb"(?:TASK[ \t]+(\d{1,18})[ \t]+([A-Z][A-Z_]{1,39})"
+    rb"(?:TASK[ \t]+(\d{1,18})[ \t]+((?!TRANSFER_)[A-Z][A-Z_]{1,39})"
     rb"|TRANSFER[ \t]+(INPUT|OUTPUT)[ \t]+(\d{1,18})[ \t]+(\S+)[ \t]+" + _FLOAT + rb"[ \t]+" + _FLOAT + rb")"
     rb"(?:[ \t](.*)|)\n|(.*\n)"
 )
@@ -38,8 +38,8 @@ _NO_TASK = b"0"
 
 RUNNING, WAITING, RETRIEVED, DONE = "RUNNING", "WAITING", "RETRIEVED", "DONE"
 _INPUT, _OUTPUT = "TRANSFER_INPUT", "TRANSFER_OUTPUT"
-_TRANSFERS = (_INPUT, _OUTPUT)
-_EVENTS = {b"READY": WAITING, b"INPUT": _INPUT, b"OUTPUT": _OUTPUT}
+_TRANSFERS = {b"INPUT": _INPUT, b"OUTPUT": _OUTPUT}
+_SYNONYMS = {b"READY": WAITING}
 _EXIT_CODE = re.compile(rb"-?\d{1,10}")
 _AMOUNTS = ("cores", "gpus", "memory", "disk")
 
@@ -263,7 +263,7 @@ def _nest(batch: Batch, workers: Sequence[Any], spans: Sequence[int], names: Seq
 
 
 class _Events(dict[bytes, str]):
-    """The events of tasks by the words that stand for them."""
+    """The events of tasks by the states that they come to."""
 
     def __missing__(self, word: bytes) -> str:
         self[word] = word.decode()
@@ -282,7 +282,7 @@ class Tasks:
         self._task_type, self._attempt_type = task_type, attempt_type
         self._transfers = transfers
         self._of_no_task = 0
-        self._events = _Events(_EVENTS)
+        self._events = _Events(_SYNONYMS)
         self._rows: defaultdict[bytes, list[_Row]] = defaultdict(list)
         """What was read of each task and is not given to the batch yet."""
         self._done: dict[bytes, None] = {}
@@ -294,7 +294,7 @@ class Tasks:
     def read(self, found: Sequence[Found], offsets: Iterable[int], start_of: Callable[[bytes], Start]) -> None:
         """Read records of tasks and transfers; ``start_of`` makes what the rest of a record of RUNNING tells."""
         numbers = [record[2] or record[5] for record in found]
-        events = list(map(self._events.__getitem__, [record[3] or record[4] for record in found]))
+        events = [_TRANSFERS[record[4]] if record[4] else self._events[record[3]] for record in found]
         times = [int(record[0]) / 1e6 for record in found]
         told: list[Any] = [
             moved_file(record[4], record[9], record[7], record[6] != b"0") if record[4] else record[9]
@@ -338,10 +338,10 @@ class Tasks:
     def _give_of_no_task(self) -> None:
         """Give the transfers of no task, which are no events of one."""
         rows = self._rows.pop(_NO_TASK, [])
-        if of_task := [row for row in rows if row[0] not in _TRANSFERS]:
+        if of_task := [row for row in rows if row[0] not in _TRANSFERS.values()]:
             self._rows[_NO_TASK] = of_task
         for event, time, offset, attributes, start in rows:
-            if event in _TRANSFERS:
+            if event in _TRANSFERS.values():
                 self._transfers.add(f"{text_of(_NO_TASK)}.{self._of_no_task}", start, time, offset, attributes, None)
                 self._of_no_task += 1
 
@@ -398,7 +398,8 @@ class _Alike:
     ) -> None:
         self.names, self._before, self._events = names, before, events
         self.plan = _plan(events)
-        _, self._times, self._offsets, self._told, self._starts = zip(*chain.from_iterable(rows), strict=True)
+        found = [*chain.from_iterable(rows)]
+        self._times, self._offsets, self._told, self._starts = ([row[n] for row in found] for n in range(1, 5))
 
     def _at(self, column: Sequence[Any], place: int) -> Sequence[Any]:
         """Return what each task has at a place."""

@@ -176,6 +176,13 @@ def test_what_is_no_record_is_told_in_order(tmp_path: Path) -> None:
     assert batch.records == 4 and spans(batch, "workqueue.task").keys() == {f"{MANAGER}/1"}
 
 
+def test_a_state_that_is_named_as_a_direction(tmp_path: Path) -> None:
+    """It is new, and no transfer."""
+    batch = read(write(tmp_path / NAMES[WORK_QUEUE], lines((0, "MANAGER START"), (1, "TASK 1 INPUT w F {}"))))
+    assert [kind for _reason, kind in batch.unmatched] == ["TASK # INPUT"]
+    assert rows_of(batch).events == {("task", f"{MANAGER}/1"): [(START + 1, "INPUT", batch.event_offsets[1])]}
+
+
 @pytest.mark.parametrize("names", [[], ["1", "22", "a/b", ""], ["é", "1"]])
 def test_keys_of_many_names(names: list[str]) -> None:
     prefix = KeyPrefix("a type", "a run")

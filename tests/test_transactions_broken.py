@@ -55,6 +55,7 @@ HOSTILE = {
     "an id that is none": "TASK one WAITING work",
     "an id that is huge": f"TASK {'9' * 5000} WAITING work",
     "a state that is none": "TASK 1 waiting work",
+    "a state that is named as a transfer": "TASK 1 TRANSFER_INPUT work",
     "an unknown kind": "TASKS 1 WAITING work",
     "a transfer that ends early": "TRANSFER INPUT 1 0 0.5",
     "a transfer in no direction": "TRANSFER ASIDE 1 0 0.5 0.5 file",
