@@ -197,13 +197,13 @@ def read_in_blocks(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     for module in (
         line_reader,
         parsl_log,
-        transactions,
         manager_statistics,
         submit_scripts,
         taskgraph,
         workqueue_debug,
     ):
         monkeypatch.setattr(module, "blocks", blocks)
+    monkeypatch.setattr(transactions, "BLOCK", size)
     monkeypatch.setattr(parsl_log, "BLOCKS_AT_ONCE", 3)
 
 
