@@ -258,11 +258,12 @@ _KINDS: dict[bytes, Callable[[_Records, float, int, Fields], bool]] = {
 }
 
 
-_CHANGES = re.compile(rb" MANAGER |CONNECTION")
+_CHANGES = re.compile(rb"MANAGER|CONNECTION")
+"""In lines after which a process id may be another manager's, or an address another worker's."""
 
 
 class _Log:
-    """Reads a whole log, record by record, each with its manager's others: there is one, unless it was appended to."""
+    """Reads a whole log, each record with its manager's others: there is one, unless it was appended to."""
 
     def __init__(self, kind: str, source: Source, batch: Batch, found: tuple[Manager, ...]) -> None:
         self.batch, self._found = batch, found
