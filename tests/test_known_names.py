@@ -98,6 +98,8 @@ def test_a_log_given_as_the_database(tmp_path: Path, arguments: list[str | Path]
         ("states_over_time", "states"),
         ("tasks", "rows"),
         ("utilisation", "bins"),
+        ("worker_gantt", "rows"),
+        ("worker_gaps", "rows"),
     ],
 )
 def test_what_is_no_number_is_as_empty(synthetic_db: Path, name: str, param: str) -> None:

@@ -53,7 +53,7 @@ clip as materialized (
     select
         coalesce(zero + cast(nullif(:from_seconds, '') as real), -9e999) as since,
         coalesce(zero + cast(nullif(:to_seconds, '') as real), 9e999) as until,
-        min(max(cast(coalesce(nullif(:rows, ''), 900) as integer), 1), 100000) as most,
+        min(max(coalesce(nullif(cast(:rows as integer), 0), 900), 1), 100000) as most,
         coalesce(:app, '') = '' as any_app
     from wanted
 ),
@@ -98,7 +98,7 @@ shown as materialized (
     from lanes
     where lane_number >= max(cast(coalesce(nullif(:first_lane, ''), 1) as integer), 1)
     order by lane_number
-    limit min(max(cast(coalesce(nullif(:lanes, ''), 40) as integer), 1), 10000)
+    limit min(max(coalesce(nullif(cast(:lanes as integer), 0), 40), 1), 10000)
 ),
 -- Of very many, only some of the short ones are looked at: what lasts long has a row of its own.
 looked_at as materialized (

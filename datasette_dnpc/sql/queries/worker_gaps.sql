@@ -40,7 +40,7 @@ between_tasks as materialized (
     order by gap desc, stays.began, stays.worker, stays.slot
     limit iif(
         (select total(tasks) from worker_totals where worker in (select worker from places)) > 150000,
-        min(max(cast(coalesce(nullif(:rows, ''), 30) as integer), 1), 900),
+        min(max(coalesce(nullif(cast(:rows as integer), 0), 30), 1), 900),
         -1
     )
 ),
@@ -49,7 +49,7 @@ chosen as materialized (
     from between_tasks
     where gap > 0
     order by gap desc, began, worker, slot
-    limit min(max(cast(coalesce(nullif(:rows, ''), 30) as integer), 1), 900)
+    limit min(max(coalesce(nullif(cast(:rows as integer), 0), 30), 1), 900)
 ),
 gaps as (
     select
