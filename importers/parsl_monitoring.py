@@ -50,6 +50,15 @@ CHUNK = 2_000
 More at a time do not fit a processor's cache.
 """
 
+WIDE = 1_000
+"""Characters of a value from which on it counts how much is in the rows of its table, not only how many they are."""
+
+MUCH = 1 << 22
+"""Characters in rows with wide values that are read at a time, if one row has not more."""
+
+LARGE = 1 << 28
+"""Bytes of a database in which wide values are looked for: to do so takes 3 % of an import's time."""
+
 _SECONDS_KEPT = 100_000
 """Seconds whose UTC is remembered: rows that lie close together in time do so in a table."""
 
@@ -110,12 +119,13 @@ def read(source: Source, batch: Batch, progress: Progress) -> str:
     """Read every table that is there."""
     fingerprint = hashlib.sha1(usedforsecurity=False)
     # Rows that a run has just written may still be in the write-ahead log beside it.
-    log = source.path.with_name(f"{source.path.name}-wal")
+    log, size = source.path.with_name(f"{source.path.name}-wal"), 0
     for path in (source.path, *([log] if log.is_file() else [])):
         with path.open("rb") as file:
             while chunk := file.read(1 << 22):
                 fingerprint.update(chunk)
                 progress(len(chunk))
+                size += len(chunk)
     try:
         with open_readonly(source.path) as conn:
             names = _table_names(conn)
@@ -124,7 +134,7 @@ def read(source: Source, batch: Batch, progress: Progress) -> str:
                 batch.reject("no table 'workflow'", 0, ", ".join(names))
                 return fingerprint.hexdigest()
             batch.format = "monitoring.db " + _generation(conn)
-            _Reader(source, batch).read(conn, names)
+            _Reader(source, batch, is_large=size >= LARGE).read(conn, names)
     except sqlite3.Error as error:
         _raise_if_locked(error)
         batch.format = batch.format or "not a database"
@@ -211,8 +221,8 @@ class _EventTypes(dict[Any, int]):
 class _Reader:
     """Reads the tables of one monitoring.db into a batch, as columns of some thousand rows at a time."""
 
-    def __init__(self, source: Source, batch: Batch) -> None:
-        self.source, self.batch = source, batch
+    def __init__(self, source: Source, batch: Batch, *, is_large: bool) -> None:
+        self.source, self.batch, self._is_large = source, batch, is_large
         self._times: dict[str, _Times] = {}
         self._types = _EventTypes(batch)
         self._spans = {table.span: _Spans(batch, table.span) for table in TABLES.values()}
@@ -254,7 +264,8 @@ class _Reader:
     def _uuids(self, spans: list[int]) -> list[str]:
         """Return the surrogate keys of spans."""
         self.batch.make_uuids()
-        self._known_uuids += map(uuid_text, self.batch.uuids[len(self._known_uuids) :])
+        new = len(self._known_uuids) - self.batch.first_span
+        self._known_uuids += map(uuid_text, self.batch.uuids[new:])
         return list(map(self._known_uuids.__getitem__, spans))
 
     def _chunks(self, conn: sqlite3.Connection, name: str, table: Table) -> Iterator[Columns]:
@@ -267,7 +278,8 @@ class _Reader:
         order = ", ".join(column for column in table.order.split(", ") if column in present)
         sql = f'SELECT rowid, run_id, {wanted} FROM "{name}" ORDER BY {order}, rowid'
         names = ("rowid", "run_id", *table.columns)
-        for rows in _chunks_of(conn, sql):
+        is_wide = self._is_large and _is_wide(conn, name, present.intersection(names[1:]))
+        for rows in _chunks_of(conn, sql, _until_much if is_wide else islice):
             columns: Columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
             columns = self._with(columns, ("run_id",), name)
             columns["run_id"] = [str(run) for run in columns["run_id"]]
@@ -276,6 +288,8 @@ class _Reader:
             columns = self._with(columns, (*table.key, *table.tells), name)
             if columns["rowid"]:
                 yield columns
+            if is_wide:
+                self.batch.hand_over()
 
     def _with(self, columns: Columns, needed: tuple[str, ...], name: str) -> Columns:
         """Return the rows that have all of some columns; the others are kept as unmatched."""
@@ -442,7 +456,29 @@ def _of_try(executor: Any, block: Any, host: Any, joins: Any, failure: Any) -> R
     }
 
 
-def _chunks_of(conn: sqlite3.Connection, sql: str) -> Iterator[list[Any]]:
+def _is_wide(conn: sqlite3.Connection, name: str, columns: Iterable[str]) -> bool:
+    """Tell whether a table has values so long that few rows are much, or may have: it is damaged."""
+    # What is neither text nor a blob is less than all text, and is not asked for its length.
+    wide = " OR ".join(f'("{column}" >= \'\' AND length("{column}") >= {WIDE})' for column in columns)
+    try:
+        return bool(conn.execute(f'SELECT EXISTS (SELECT 1 FROM "{name}" WHERE {wide})').fetchone()[0])
+    except sqlite3.Error:
+        return True
+
+
+def _until_much(rows: Iterable[Any], most: int) -> Iterator[Any]:
+    """Yield so many rows at most, and fewer once there is much in them."""
+    much = 0
+    for row in islice(rows, most):
+        yield row
+        much += sum(len(value) for value in row if isinstance(value, (str, bytes)))
+        if much >= MUCH:
+            return
+
+
+def _chunks_of(
+    conn: sqlite3.Connection, sql: str, some: Callable[[Iterator[Any], int], Iterable[Any]]
+) -> Iterator[list[Any]]:
     """Yield rows, some thousand at a time. Those before a row that can't be read come, and then its sqlite3.Error."""
     read, lenient = 0, conn.text_factory
     # What reads text that is not UTF-8, too, takes longer: it reads on where the other stops.
@@ -453,7 +489,7 @@ def _chunks_of(conn: sqlite3.Connection, sql: str) -> Iterator[list[Any]]:
             rows: list[Any] = []
             conn.text_factory = factory
             try:
-                rows.extend(islice(cursor, CHUNK))
+                rows.extend(some(cursor, CHUNK))
             except sqlite3.Error as error:
                 failure = error
             conn.text_factory = lenient

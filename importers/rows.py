@@ -18,7 +18,7 @@ from importers.span_numbers import NONE, SpanNumbers
 from importers.times import Clock
 
 TEXT_KEPT = 500
-"""How much of an unmatched record is kept, in characters."""
+"""How much of an unmatched record, or of the name of an event type, is kept, in characters."""
 
 KINDS_KEPT = 200
 """How many kinds of unmatched records of one source are kept apart for each reason. The others count as one kind."""
@@ -100,6 +100,7 @@ _ROWS = (
     "subspans",
     "subspan_notes",
     "samples",
+    "tables",
 )
 """The columns of a batch that can be passed on in parts."""
 
@@ -232,9 +233,14 @@ class Batch:
         self.event_offsets.extend(offsets)
 
     def event_type(self, name: str) -> int:
-        """Return the number of an event type within this batch."""
+        """Return the number of an event type within this batch. Of a name without end, the beginning is kept.
+
+        Each step and state that is counted in a run repeats it.
+        """
         index = self._event_type_index.get(name)
         if index is None:
+            if len(name) > TEXT_KEPT:
+                return self.event_type(name[:TEXT_KEPT])
             index = self._event_type_index[name] = len(self.event_type_names)
             self.event_type_names.append(name)
         return index

@@ -55,6 +55,8 @@ class Store:
         self._attributes: dict[int, str] = {}
         self._texts = AttributeTexts(conn)
         self._numbered: dict[str, array[int]] = {}
+        self._in_own_run: set[str] = set()
+        """Keys of the sources that gave spans to the run that they are named by; a monitoring.db gives them to others."""
 
     def known(self, source: Source) -> Known | None:
         """Return what a source was when it was imported before, or None."""
@@ -159,8 +161,11 @@ class Store:
 
     def _rows(self, source: Source, batch: Batch, source_id: int) -> None:
         """Add spans, events, nestings and samples."""
-        for key in dict.fromkeys(batch.span_runs):
+        runs = dict.fromkeys(batch.span_runs)
+        for key in runs:
             self._load(key)
+        if source.run.key in runs:
+            self._in_own_run.add(source.key)
         ids = self._numbered.setdefault(source.key, array("q"))
         ids.extend(self._span_ids(batch))
         for index, attributes in batch.attributes_json.items():
@@ -192,7 +197,7 @@ class Store:
 
     def _source(self, source: Source, batch: Batch, size: int, fingerprint: str) -> int:
         times = [*batch.event_times, *batch.times_given]
-        has_spans = source.run.key in batch.span_runs or bool(self._numbered.get(source.key))
+        has_spans = source.run.key in batch.span_runs or source.key in self._in_own_run
         row = {
             "key": source.key,
             "importer": source.importer,

@@ -1,8 +1,12 @@
-"""Rows of monitoring.db are stored as they are read, some thousand at a time, by the process that writes."""
+"""Rows of monitoring.db are stored as they are read, some thousand at a time, by the process that writes.
+
+Where values are long, it counts what the rows take: few values at a time are in memory.
+"""
 
 from __future__ import annotations
 
 import sqlite3
+import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,7 +18,7 @@ from importers import parsl_monitoring, reading, rows
 from importers.keys import surrogate_key
 from importers.monitoring_tables import TABLES
 from importers.reading import read_source
-from importers.rows import Batch
+from importers.rows import TEXT_KEPT, Batch
 from tests.benchmarks.monitoring_db import write_database
 from tests.imports import import_logs, query, readable
 from tests.runs import DATA
@@ -44,6 +48,100 @@ def test_any_number_of_rows_at_a_time_gives_the_same(
     monkeypatch.setattr(rows, "MANY_ROWS", 3)
     import_logs(tmp_path / "parts.db", DATA / sample)
     assert readable(tmp_path / "parts.db") == readable(tmp_path / "whole.db")
+
+
+@pytest.mark.parametrize("much", [1, 300, 1_000_000])
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_rows_with_long_values_come_in_parts_that_give_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sample: str, much: int
+) -> None:
+    import_logs(tmp_path / "whole.db", DATA / sample)
+    parts = []
+
+    def hand_over(batch: Batch) -> None:
+        parts.append(sum(len(columns["uuid"]) for columns in batch.tables.values()))
+        as_it_is(batch)
+
+    as_it_is = Batch.hand_over
+    for name, value in (("LARGE", 0), ("WIDE", 20), ("MUCH", much), ("CHUNK", 50)):
+        monkeypatch.setattr(parsl_monitoring, name, value)
+    monkeypatch.setattr(Batch, "hand_over", hand_over)
+    import_logs(tmp_path / "parts.db", DATA / sample)
+    assert readable(tmp_path / "parts.db") == readable(tmp_path / "whole.db")
+    (most,) = query(tmp_path / "parts.db", "SELECT max(n) FROM (SELECT count(*) AS n FROM parsl_status)")[0]
+    assert max(parts) == (1 if much == 1 else max(parts)) <= min(most, 50)
+    assert (max(parts) > 1) == (much > 1)
+
+
+LONG = 500_000
+"""Characters of a long value: the database is read in 4 MB at a time, which twenty are more than."""
+
+
+def long_values(path: Path, table: str, column: str, count: int) -> Path:
+    """Write a monitoring.db in which so many values of a column are long: LONG characters each."""
+    write_database(path, TASKS)
+    with closing(sqlite3.connect(path)) as conn, conn:
+        for n in range(count):
+            value = chr(ord("A") + n) * LONG
+            conn.execute(f'UPDATE "{table}" SET {column} = ? WHERE rowid = ?', [value, n + 1])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [("task", "task_inputs"), ("try", "task_fail_history")],
+)
+def test_long_values_are_in_memory_a_few_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str, column: str
+) -> None:
+    monkeypatch.setattr(parsl_monitoring, "LARGE", 0)
+    monkeypatch.setattr(parsl_monitoring, "MUCH", LONG)
+    most: list[int] = []
+    for count in (20, 20, 50):
+        # The first time warms up what is kept between imports.
+        folder = tmp_path / str(len(most))
+        folder.mkdir()
+        path = long_values(folder / "monitoring.db", table, column, count)
+        tracemalloc.start()
+        import_logs(folder / "dnpc.sqlite3", path, jobs=1)
+        most.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        sql = f"SELECT count(*), count(DISTINCT {column}) FROM parsl_{table} WHERE length({column}) = {LONG}"
+        assert query(folder / "dnpc.sqlite3", sql) == [(count, count)]
+    assert most[2] < most[1] + 2 * LONG
+
+
+def test_the_rows_before_a_damaged_page_come_from_a_large_database_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_database(tmp_path / "monitoring.db", 400)
+    with closing(sqlite3.connect(path)) as conn, conn:
+        # In their order as they are, rows need not all be read before the first is there.
+        conn.execute("CREATE INDEX in_order ON resource (run_id, task_id, try_id, timestamp)")
+        (size,) = conn.execute("PRAGMA page_size").fetchone()
+    data = bytearray(path.read_bytes())
+    pages = [place for place in range(0, len(data), size) if b"sleeping" in data[place : place + size]]
+    data[pages[-3] : pages[-3] + size] = b"\xff" * size
+    path.write_bytes(data)
+    monkeypatch.setattr(parsl_monitoring, "CHUNK", 50)
+    import_logs(tmp_path / "small.sqlite3", path)
+    monkeypatch.setattr(parsl_monitoring, "LARGE", 0)
+    import_logs(tmp_path / "large.sqlite3", path)
+    assert readable(tmp_path / "large.sqlite3") == readable(tmp_path / "small.sqlite3")
+    assert query(tmp_path / "large.sqlite3", "SELECT count(*) FROM parsl_resource") > [(100,)]
+
+
+def test_a_state_without_end_is_kept_once_and_counted_by_its_beginning(tmp_path: Path) -> None:
+    """Whatever counts the states of a run repeats their names: some values took 125 times their size."""
+    path = long_values(tmp_path / "monitoring.db", "status", "task_status_name", 6)
+    import_logs(tmp_path / "dnpc.sqlite3", path)
+    names = {name for (name,) in query(tmp_path / "dnpc.sqlite3", "SELECT name FROM event_types")}
+    assert {letter * TEXT_KEPT for letter in "ABCDEF"} <= names and max(map(len, names)) == TEXT_KEPT
+    kept = query(
+        tmp_path / "dnpc.sqlite3", f"SELECT count(*) FROM parsl_status WHERE length(task_status_name) = {LONG}"
+    )
+    assert kept == [(6,)]
+    assert (tmp_path / "dnpc.sqlite3").stat().st_size < 6 * LONG + 3_000_000
 
 
 def test_what_is_kept_while_reading_has_few_rows_of_tables(monitoring: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from importers import pattern, rows, span_ids, span_numbers
+from importers.database import open_store
 from importers.rows import Batch
+from importers.runs import Run
+from importers.sources import Source
 from importers.span_ids import SpanIds
 from tests.benchmarks.htex_run import write_run
 from tests.imports import import_logs, query, read_in_blocks, readable
@@ -53,6 +56,26 @@ def test_parts_of_other_processes_give_the_same_database(tmp_path: Path, monkeyp
         import_logs(tmp_path / f"{jobs}.db", tmp_path / "runinfo", jobs=jobs)
         assert readable(tmp_path / f"{jobs}.db") == readable(tmp_path / "whole.db")
     assert query(tmp_path / "whole.db", "SELECT count(*) FROM events") == [(600 * 13 + 17,)]
+
+
+@pytest.mark.parametrize("run_of_span", ["its own", "another"])
+@pytest.mark.parametrize("in_a_part", [False, True])
+def test_a_log_is_of_its_run_where_any_part_gave_that_a_span(tmp_path: Path, in_a_part: bool, run_of_span: str) -> None:
+    source = Source("x", tmp_path / "log", "log", Run("its own", None, None, ""))
+    with_span, rest = Batch("its own"), Batch("its own")
+    with_span.event(with_span.span("task", "1", run=run_of_span), 1.0, "began", 0)
+    rest.seal()
+    with open_store(tmp_path / "dnpc.sqlite3") as store:
+        if in_a_part:
+            store.add_part(source, with_span)
+            store.add(source, rest, 1, "f")
+        else:
+            with_span.seal()
+            store.add(source, with_span, 1, "f")
+        store.flush()
+    found = query(tmp_path / "dnpc.sqlite3", "SELECT runs.key FROM sources LEFT JOIN runs ON runs.id = sources.run")
+    assert found == [("its own" if run_of_span == "its own" else None,)]
+    assert query(tmp_path / "dnpc.sqlite3", "SELECT key FROM runs") == [(run_of_span,)]
 
 
 # Ids of spans
