@@ -56,7 +56,7 @@ class Store:
         self._texts = AttributeTexts(conn)
         self._numbered: dict[str, array[int]] = {}
         self._in_own_run: set[str] = set()
-        """Keys of the sources that gave spans to the run that they are named by; a monitoring.db gives them to others."""
+        """Keys of sources that gave spans to the run that they are named by: a monitoring.db gives them to others."""
 
     def known(self, source: Source) -> Known | None:
         """Return what a source was when it was imported before, or None."""

@@ -13,7 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasette_dnpc.sql_functions import register
-from importers.keys import NAMESPACE, KeyPrefix, Part, encode_part, surrogate_key, uuid_text, uuids_of
+from importers.keys import (
+    LONGEST_NUMBER,
+    NAMESPACE,
+    KeyPrefix,
+    Part,
+    encode_part,
+    number_of,
+    surrogate_key,
+    uuid_bytes,
+    uuid_text,
+    uuids_of,
+)
 
 # Any text: NUL, and the lone surrogates by which Python stands for bytes that are no UTF-8.
 TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=20)
@@ -186,3 +197,34 @@ def test_many_keys_at_once_are_those_of_each(texts: list[str]) -> None:
     found = uuids_of([prefix.digest(text) for text in texts])
     assert [uuid_text(one) for one in found] == [surrogate_key("type", "run", text) for text in texts]
     assert [uuid.UUID(bytes=one).version for one in found] == [5] * len(texts)
+
+
+@given(st.binary(min_size=16, max_size=16))
+def test_the_bytes_of_a_uuid_give_its_text_and_back(uuid: bytes) -> None:
+    assert uuid_bytes(uuid_text(uuid)) == uuid
+
+
+@pytest.mark.parametrize("text", ["", "task", "0123", "ab" * 17, "é\ud800"])
+def test_a_text_that_is_no_uuid_is_its_own_bytes(text: str) -> None:
+    assert uuid_bytes(text) == text.encode("utf-8", "surrogatepass")
+
+
+@pytest.mark.parametrize(
+    ("part", "number"),
+    [
+        ("0", 0),
+        ("007", 7),
+        ("12", 12),
+        ("9" * LONGEST_NUMBER, 10**18 - 1),
+        ("9" * (LONGEST_NUMBER + 1), None),
+        ("", None),
+        ("-1", None),
+        ("1.0", None),
+        ("²", None),
+        ("a", None),
+    ],
+)
+def test_numbers_of_keys(part: str, number: int | None) -> None:
+    """Any number of so many digits is one that SQLite keeps as such: it has 63 bits."""
+    assert number_of(part) == number
+    assert 10**LONGEST_NUMBER < 2**63 < 10 ** (LONGEST_NUMBER + 1)

@@ -7,12 +7,18 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importers.line_reader import LineTime
+from importers import stall
+from importers.line_reader import LineTime, Moment, read_lines
+from importers.pattern import Pattern
+from importers.rows import Batch
+from importers.runs import Run
+from importers.sources import Source
 from tests.imports import copied, dnpc, query
 from tests.own_formats import (
     MICRO,
@@ -249,11 +255,99 @@ UTC = datetime(2026, 11, 23, 1, 35, 4, 708000, timezone.utc)
         ("%Y%m%d %I:%M:%S %p", "20261123 01:35:04 PM", (UTC.replace(hour=13, microsecond=0).timestamp(), True)),
         ("%Y%m%d %H:%M", "99999999 00:00", None),
         ("%Y%m%d %H:%M", "00010101 00:00", None),
+        ("%Y%m%d %H:%M", "00020101 00:00", (UTC.replace(2, 1, 1, 0, 0, 0, 0).timestamp(), True)),
+        ("%Y%m%d %H:%M", "99981231 23:59", (UTC.replace(9998, 12, 31, 23, 59, 0, 0).timestamp(), True)),
+        ("%Y%m%d %H:%M", "99990101 00:00", None),
     ],
 )
 def test_forms_of_times(form: str, text: str, expected: tuple[float, bool] | None) -> None:
     assert UTC.timestamp() == SECONDS
     assert LineTime(rb"(?P<time>.*)", form).moment(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ("noon", "'noon' is no form of a time. Give seconds, milliseconds, microseconds, nanoseconds, iso, or a format"
+         " of strptime such as '%d/%b/%Y %H:%M:%S'"),
+        ("%Y-%m-%d %H:%M %Z", "%Z is not the same on every machine: use %z, or say utc"),
+        ("%Y-%m-%d %H:%M %%%Z", "%Z is not the same on every machine: use %z, or say utc"),
+        ("%Y-%m-%d %H:%M %%Z", None),
+        ("%Y-%m-%d %H:%M:%S.%f %z", None),
+        ("%Y-%m-%d", "'%Y-%m-%d' does not say year, month, day, hour and minute"),
+        ("%Y-%m-%d %I:%M", "'%Y-%m-%d %I:%M' does not say year, month, day, hour and minute"),
+        ("%Y-%d %H:%M", "'%Y-%d %H:%M' does not say year, month, day, hour and minute"),
+    ],
+)  # fmt: skip
+def test_a_format_that_does_not_say_a_time_is_refused(form: str, said: str | None) -> None:
+    if said is None:
+        assert LineTime(b"(?P<time>.*)", form).form == form
+    else:
+        with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+            LineTime(b"(?P<time>.*)", form)
+
+
+def test_a_format_that_cannot_be_read_is_refused_with_what_can() -> None:
+    said = "^'%Q %d' is no format of strptime: .*'Q'.* Give seconds, .* such as '%d/%b/%Y %H:%M:%S'$"
+    with pytest.raises(ValueError, match=said):
+        LineTime(b"(?P<time>.*)", "%Q %d")
+
+
+def test_lines_with_and_without_a_time() -> None:
+    time = LineTime(rb"^(?P<time>\d+\.\d+|noon) ")
+    assert time.has_time(b"1.5 begins") and not time.has_time(b"begins 1.5") and not time.has_time(b"noon begins")
+    assert time.split(b"1.5 begins") == (Moment(1.5, False), b"begins")
+    assert time.split(b"noon begins") == (None, b"begins")
+    assert time.split(b"begins") == (None, b"begins")
+
+
+@pytest.mark.parametrize("stalled", ["pattern", "time"])
+def test_what_takes_too_long_is_kept_with_the_line_that_it_took_too_long_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stalled: str
+) -> None:
+    run_of(tmp_path)
+    tried: list[tuple[bool, bytes]] = []
+    matched = stall.match
+
+    def match(how: Any, text: Any) -> Any:
+        of_time = "time" in how.__self__.groupindex
+        if isinstance(text, bytes):
+            tried.append((of_time, text))
+            if b"slow" in text and (stalled == "time") == of_time:
+                raise stall.Stalled
+        return matched(how, text)
+
+    monkeypatch.setattr(stall, "match", match)
+    # Of a long regular expression, the beginning tells which it is.
+    long = r"step=(?P<step>\d+) begins" + "(?:)" * 40
+    text = changed((r"step=(?P<step>\d+) begins", long), (r"step=(?P<step>\d+) ends", r"step=(?P<step>\d+) slow ends"))
+    log = b"1.5 step=1 begins\n2.5 step=2 begins slow\n3.5 step=3 begins\n4.5 step=4 begins\n"
+    batch = read_with(text, log, tmp_path)
+    regex = long[:100] if stalled == "pattern" else r"^(?P<time>\d+\.\d+) "
+    why = f"a regular expression takes too long on this line, so that it is not used on it and what follows: {regex}"
+    found = {reason: (kind.times, kind.offset, kind.text) for (reason, _), kind in batch.unmatched.items()}
+    assert found[why] == (1, 18, ("" if stalled == "pattern" else "2.5 ") + "step=2 begins slow")
+    # It is not tried on a line after that one.
+    assert [event[:2] for event in events_in(batch)] == [("12/1", 1.5)]
+    of_time = [text for is_time, text in tried if is_time]
+    assert (b"4.5 step=4 begins" in of_time) == (stalled == "pattern")
+    assert (False, b"step=3 begins") not in tried
+
+
+def test_a_regular_expression_with_bytes_that_are_no_text_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> None:
+        raise stall.Stalled
+
+    monkeypatch.setattr(stall, "match", never)
+    monkeypatch.setattr(LineTime, "split", lambda _, line: (Moment(1.5, False), line))
+    log = tmp_path / "log"
+    log.write_bytes(b"1.5 \xff begins\n")
+    source, batch = Source("x", log, "log", Run("run", None, None, "")), Batch("run")
+    pattern = Pattern(b"\xff begins", span=("x",), event="began", anywhere=True)
+    read_lines(source, batch, lambda _: None, [pattern], LineTime(rb"(?P<time>\d\.\d) "))
+    assert [reason.split(": ")[1] for reason in rejected(batch)] == ["\ufffd begins"]
 
 
 @pytest.mark.parametrize("utc", [False, True])

@@ -67,6 +67,18 @@ def test_two_runs_at_once(runs: SmallRuns) -> None:
     assert shared
 
 
+def test_runs_whose_spans_came_by_turns(runs: SmallRuns) -> None:
+    """The ids of one run's roots lie between those of the other, as in a monitoring.db of several runs."""
+    for first in (0, 3):
+        for run, begin in (("a", 100.0), ("b", 5000.0)):
+            runs.log(f"{first}", {TASK: [task(n, begin + n, "submitted") for n in range(first, first + 3)]}, run=run)
+    runs.count(*ROOTS)
+    spans = query(runs.path, "SELECT runs.key, min(spans.id), max(spans.id) FROM spans JOIN runs ON runs.id = run"
+                             " GROUP BY run ORDER BY runs.key")  # fmt: skip
+    assert spans[0][1] < spans[1][1] < spans[0][2] < spans[1][2]
+    check(runs.path, [TASK])
+
+
 @pytest.mark.parametrize("order", ["ab", "ba"])
 def test_runs_that_come_one_after_the_other(runs: SmallRuns, tmp_path: Path, order: str) -> None:
     begins = {"a": 100.0, "b": 5000.0}
