@@ -14,6 +14,7 @@ from importers import cctools, links, places, sequences, totals, vine_runs, work
 from importers.adoption import adopt
 from importers.database import open_store
 from importers.formats import Added, Formats, load_formats
+from importers.neighbours import staying_inside
 from importers.pattern_file import PatternFormat
 from importers.plugins import Outside
 from importers.reading import SMALL, Reading, ReadSource, Sink, no_cycle_collection, read_all, size_of
@@ -84,7 +85,8 @@ def import_paths(
 
     Raises NothingToImport and database.StoreError.
     """
-    summary = Summary(database)
+    summary, paths = Summary(database), list(paths)
+    within_paths = partial(staying_inside, [] if follow_links else [path for path in paths if path.is_dir()])
     timezone_is_given = clock is not None
     clock = clock or machine_clock()
     formats = formats or load_formats(Added())
@@ -94,7 +96,8 @@ def import_paths(
     places.run_above.cache_clear()
     cctools.managers.cache_clear()
     vine_runs.forget()
-    sources = vine_runs.adopt(adopt(find_sources(paths, chosen, summary.skipped, summary.unknown, follow_links)))
+    with within_paths():
+        sources = vine_runs.adopt(adopt(find_sources(paths, chosen, summary.skipped, summary.unknown, follow_links)))
     notes = list(_not_found(chosen, {source.importer for source in sources}))
     if not sources:
         raise NothingToImport(_nothing(paths, chosen, summary.skipped, notes))
@@ -111,7 +114,7 @@ def import_paths(
     started(size)
     if jobs is None:
         jobs = min(os.cpu_count() or 1, MOST_JOBS) if size > SMALL else 1
-    with no_cycle_collection(), open_store(database) as store:
+    with within_paths(), no_cycle_collection(), open_store(database) as store:
 
         def sink_of(source: Source) -> Sink | None:
             """Rows that come in parts are stored as they come, unless they may be there already."""

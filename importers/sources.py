@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Protocol
 
 from importers.keys import surrogate_key
-from importers.neighbours import stay_inside
 from importers.rows import Batch, storable
 from importers.runs import Run
 from importers.times import EPOCH, Clock
@@ -148,8 +147,7 @@ def find_sources(
     since logs only grow. ``unknown`` counts the names of the files that no importer takes, and files that can't be
     read are noted in ``skipped``, as ``Unread``.
     """
-    importers, paths = list(importers), list(paths)
-    stay_inside([] if follow_links else [path for path in paths if path.is_dir()])
+    importers = list(importers)
     found: dict[str, Source] = {}
     for file in (file for path in paths for file in files(path, skipped, follow_links)):
         try:

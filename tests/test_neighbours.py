@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from importers.neighbours import is_open, stay_inside
+from importers.neighbours import is_open, staying_inside
+from importers.pipeline import NothingToImport, import_paths
 from tests.imports import copied, differences, dnpc, import_logs, query, readable
 from tests.runs import DATA
 
@@ -67,16 +69,27 @@ def test_what_is_open(tmp_path: Path) -> None:
     (inside / "in").symlink_to("file")
     (outside / "back").symlink_to(inside / "out")
     (tmp_path / "given").symlink_to(inside)
-    try:
-        stay_inside([tmp_path / "given"])
+    names = ("file", "in", "out", "folder/file", "folder", "nothing")
+    with staying_inside([tmp_path / "given"]):
         for folder in (inside, tmp_path / "given"):
-            names = ("file", "in", "out", "folder/file", "folder", "nothing")
             assert {name for name in names if is_open(folder / name)} == {"file", "in"}
         # Nobody gave this folder, so nothing is said of its links.
         assert is_open(outside / "back")
-        stay_inside([inside, outside])
-        assert is_open(inside / "out") and is_open(inside / "folder" / "file")
-        stay_inside([])
-        assert is_open(inside / "out")
-    finally:
-        stay_inside([])
+        with staying_inside([inside, outside]):
+            assert is_open(inside / "out") and is_open(inside / "folder" / "file")
+        with ThreadPoolExecutor(1) as pool:
+            # Another thread may import meanwhile.
+            assert pool.submit(is_open, inside / "out").result()
+        assert not is_open(inside / "out")
+    assert is_open(inside / "out")
+
+
+def test_what_an_import_was_given_does_not_outlast_it(tmp_path: Path) -> None:
+    folder = copied(DATA / "two-htex", tmp_path / "inside")
+    (folder / "000" / "other").symlink_to(DATA / "runinfo" / "000" / "parsl.log")
+    import_logs(tmp_path / "dnpc.sqlite3", folder)
+    assert is_open(folder / "000" / "other")
+    (folder / "empty").mkdir()
+    with pytest.raises(NothingToImport):
+        import_paths([folder / "empty"], tmp_path / "other.sqlite3")
+    assert is_open(folder / "000" / "other")
