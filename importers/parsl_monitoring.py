@@ -504,4 +504,4 @@ def _chunks_of(
 
 def _numbers(text: Any) -> list[int]:
     """Read '7,9', the ids in task_depends and task_joins."""
-    return [int(number) for number in re.findall(r"\d{1,18}", str(text or ""))]
+    return [int(found[0]) for found in re.finditer(r"\d{1,18}", str(text or ""))]

@@ -303,27 +303,28 @@ def _needs(conn: sqlite3.Connection, run: int) -> _Needs:
                -- To look for the name first takes half as long as to take all attributes apart.
                WHERE span_types.name = :type AND instr(attributes, :name)
                    AND json_type(attributes, :path) = 'array'"""
-    depends: dict[str, list[str]] = {}
-    # Monitoring's first, as what the log says holds.
-    for account in reversed(ACCOUNTS):
-        rows = conn.execute(named, {"run": run, "type": account, "path": "$.depends", "name": '"depends"'})
-        depends.update((key, list(map(str, json.loads(keys)))) for key, keys in rows)
-    joins: defaultdict[str, list[str]] = defaultdict(list)
-    # Only monitoring names the inner tasks.
-    asked = {"run": run, "type": monitoring.TRY, "path": "$.joins", "name": '"joins"'}
-    for key, keys in conn.execute(named, asked):
-        joins[key.rpartition("/")[0]] += map(str, json.loads(keys))
-    if not depends and not joins:
-        return _Needs({}, {})
-    tasks = _tasks(conn, run)
+    tasks: dict[str, int] = {}
 
-    def known(named: dict[str, list[str]]) -> dict[int, list[int]]:
+    def told(span_type: str, name: str) -> Iterator[tuple[str, set[str]]]:
+        """Yield the key of each span that names tasks, and those that the run has: a text may name any number."""
+        asked = {"run": run, "type": span_type, "path": f"$.{name}", "name": f'"{name}"'}
+        for key, keys in conn.execute(named, asked):
+            tasks.update(() if tasks else _tasks(conn, run))
+            yield key, {other for other in map(str, json.loads(keys)) if other in tasks}
+
+    def known(named: dict[str, set[str]]) -> dict[int, list[int]]:
         return {
-            tasks[key]: [tasks[other] for other in sorted(set(others), key=_number) if other in tasks and other != key]
+            tasks[key]: [tasks[other] for other in sorted(others - {key}, key=_number)]
             for key, others in named.items()
             if key in tasks
         }
 
+    # Monitoring's first, as what the log says holds.
+    depends = {key: others for account in reversed(ACCOUNTS) for key, others in told(account, "depends")}
+    joins: defaultdict[str, set[str]] = defaultdict(set)
+    # Only monitoring names the inner tasks.
+    for key, others in told(monitoring.TRY, "joins"):
+        joins[key.rpartition("/")[0]] |= others
     return _Needs(known(depends), known(joins))
 
 

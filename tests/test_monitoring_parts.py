@@ -77,36 +77,41 @@ LONG = 500_000
 """Characters of a long value: the database is read in 4 MB at a time, which twenty are more than."""
 
 
-def long_values(path: Path, table: str, column: str, count: int) -> Path:
-    """Write a monitoring.db in which so many values of a column are long: LONG characters each."""
+def long_values(path: Path, table: str, column: str, count: int, text: str = "x" * LONG) -> Path:
+    """Write a monitoring.db in which so many values of a column are long: a letter and this text."""
     write_database(path, TASKS)
     with closing(sqlite3.connect(path)) as conn, conn:
         for n in range(count):
-            value = chr(ord("A") + n) * LONG
+            value = chr(ord("A") + n) + text
             conn.execute(f'UPDATE "{table}" SET {column} = ? WHERE rowid = ?', [value, n + 1])
     return path
 
 
 @pytest.mark.parametrize(
-    ("table", "column"),
-    [("task", "task_inputs"), ("try", "task_fail_history")],
+    ("table", "column", "text"),
+    [
+        ("task", "task_inputs", "x" * LONG),
+        ("try", "task_fail_history", "x" * LONG),
+        ("task", "task_depends", "12," * 4000),
+    ],
+    ids=["text", "attribute", "numbers"],
 )
 def test_long_values_are_in_memory_a_few_at_a_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str, column: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str, column: str, text: str
 ) -> None:
     monkeypatch.setattr(parsl_monitoring, "LARGE", 0)
-    monkeypatch.setattr(parsl_monitoring, "MUCH", LONG)
+    monkeypatch.setattr(parsl_monitoring, "MUCH", len(text))
     most: list[int] = []
     for count in (20, 20, 50):
         # The first time warms up what is kept between imports.
         folder = tmp_path / str(len(most))
         folder.mkdir()
-        path = long_values(folder / "monitoring.db", table, column, count)
+        path = long_values(folder / "monitoring.db", table, column, count, text)
         tracemalloc.start()
         import_logs(folder / "dnpc.sqlite3", path, jobs=1)
         most.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-        sql = f"SELECT count(*), count(DISTINCT {column}) FROM parsl_{table} WHERE length({column}) = {LONG}"
+        sql = f"SELECT count(*), count(DISTINCT {column}) FROM parsl_{table} WHERE length({column}) > {len(text)}"
         assert query(folder / "dnpc.sqlite3", sql) == [(count, count)]
     assert most[2] < most[1] + 2 * LONG
 
@@ -136,9 +141,9 @@ def test_a_state_without_end_is_kept_once_and_counted_by_its_beginning(tmp_path:
     path = long_values(tmp_path / "monitoring.db", "status", "task_status_name", 6)
     import_logs(tmp_path / "dnpc.sqlite3", path)
     names = {name for (name,) in query(tmp_path / "dnpc.sqlite3", "SELECT name FROM event_types")}
-    assert {letter * TEXT_KEPT for letter in "ABCDEF"} <= names and max(map(len, names)) == TEXT_KEPT
+    assert {letter + "x" * (TEXT_KEPT - 1) for letter in "ABCDEF"} <= names and max(map(len, names)) == TEXT_KEPT
     kept = query(
-        tmp_path / "dnpc.sqlite3", f"SELECT count(*) FROM parsl_status WHERE length(task_status_name) = {LONG}"
+        tmp_path / "dnpc.sqlite3", f"SELECT count(*) FROM parsl_status WHERE length(task_status_name) > {LONG}"
     )
     assert kept == [(6,)]
     assert (tmp_path / "dnpc.sqlite3").stat().st_size < 6 * LONG + 3_000_000
