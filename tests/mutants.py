@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[1]
 
 TESTS = {
     "keys": ("keys", "span_rows"),
-    "span_ids": ("parts",),
+    "span_ids": ("span_ids",),
     "attribute_texts": ("span_rows",),
     "pattern": ("pattern_rows", "pattern"),
     "pattern_file": ("pattern_file",),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,6 @@ from importers.database import open_store
 from importers.rows import Batch
 from importers.runs import Run
 from importers.sources import Source
-from importers.span_ids import SpanIds
 from tests.benchmarks.htex_run import write_run
 from tests.imports import import_logs, query, read_in_blocks, readable
 from tests.runs import DATA
@@ -76,43 +73,3 @@ def test_a_log_is_of_its_run_where_any_part_gave_that_a_span(tmp_path: Path, in_
     found = query(tmp_path / "dnpc.sqlite3", "SELECT runs.key FROM sources LEFT JOIN runs ON runs.id = sources.run")
     assert found == [("its own" if run_of_span == "its own" else None,)]
     assert query(tmp_path / "dnpc.sqlite3", "SELECT key FROM runs") == [(run_of_span,)]
-
-
-# Ids of spans
-
-
-def uuids(numbers: Iterable[int]) -> dict[bytes, int]:
-    """Return some keys with their ids: uuids that differ little, and keys of other lengths."""
-    return {n.to_bytes(16, "big") if n % 5 else b"key %d" % n: 7 * n for n in numbers}
-
-
-@pytest.mark.parametrize("in_memory", [0, 3, 100, 10_000])
-def test_every_uuid_has_its_id(monkeypatch: pytest.MonkeyPatch, in_memory: int) -> None:
-    monkeypatch.setattr(span_ids, "IN_MEMORY", in_memory)
-    ids = SpanIds()
-    expected: dict[bytes, int] = {}
-    for start in range(0, 2000, 40):
-        new = uuids(n * 7 % 2000 for n in range(start, start + 40))
-        assert ids.isdisjoint(list(new)) and not (expected and ids.isdisjoint([*new, max(expected)]))
-        ids.update(new.items())
-        expected |= new
-        assert ids.get(b"another") is None and ids.get(bytes(16)) is None
-    assert {uuid: ids.get(uuid) for uuid in expected} == expected == uuids(range(2000))
-    assert all(not ids.isdisjoint([uuid]) for uuid in expected)
-    ids.clear()
-    assert ids.isdisjoint(expected)
-    ids.update([(b"another", 7)])
-    assert ids.get(b"another") == 7 and ids.get(max(expected)) is None
-
-
-def test_ids_take_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(span_ids, "IN_MEMORY", 1000)
-    ids = SpanIds()
-    tracemalloc.start()
-    for start in range(0, 20_000, 500):
-        ids.update((i.to_bytes(16, "big"), i) for i in range(start, start + 500))
-    held, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert ids.get((7).to_bytes(16, "big")) == 7
-    # As a dictionary they would take 20 000 times 150 bytes, and more.
-    assert held < 20_000 * 45 + 1000 * 150
