@@ -87,6 +87,37 @@ def test_no_number_is_divided(empty: sqlite3.Connection) -> None:
     assert rows == [('{"app": "work", "size": ', ', "host": "node-1"}')]
 
 
+def test_what_was_kept_once_is_known_in_later_parts_of_a_log(empty: sqlite3.Connection) -> None:
+    texts = AttributeTexts(empty)
+    whole = text(app="another", host="node-2")
+    sizes = [text(app="work", host="node-1", size=number) for number in range(4)]
+    loads = [text(app="work", load=number, host="node-1") for number in range(4)]
+    assert len({shared for shared, _own in texts.share([whole, whole, *sizes[:2], *loads[:2]])}) == 3
+    # Of each a single one, which has nothing beside it to be compared with.
+    (one, size, load) = texts.share([whole, sizes[2], loads[2]])
+    assert one[1] is None and (size[1], load[1]) == ("2", "2")
+    assert joined(empty, [one, size, load]) == [whole, sizes[2], loads[2]]
+    # Where what was in common is no longer so, it is found anew, for as few as two.
+    moved = [text(app="work", host="node-2", size=number) for number in (3, 4)]
+    kept = texts.share(moved)
+    assert [own for _shared, own in kept] == ["3", "4"] and joined(empty, kept) == moved
+    assert empty.execute("SELECT count(*) FROM attribute_texts").fetchone() == (4,)
+
+
+@pytest.mark.parametrize("length", [15, 16])
+def test_what_is_too_short_to_be_kept_apart(empty: sqlite3.Connection, length: int) -> None:
+    same, numbered = "x" * length, [f"{'y' * (length - 1)} {number}" for number in (1, 2)]
+    kept = AttributeTexts(empty).share([same, same, *numbered])
+    assert {shared is None for shared, _own in kept} == {length < 16}
+    assert joined(empty, kept) == [same, same, *numbered]
+
+
+def test_texts_of_which_one_begins_with_the_other(empty: sqlite3.Connection) -> None:
+    both = [f"{'x' * 20} 1", f"{'x' * 20} 12"]
+    kept = AttributeTexts(empty).share(both)
+    assert joined(empty, kept) == both and [own for _shared, own in kept] == ["1", "12"]
+
+
 @pytest.mark.parametrize("parts", [("t", "run", "17"), ("t", "run"), ("t", "é", "a/b"), ("parsl.try", "r", 1)])
 def test_uuid_is_kept_as_two_numbers(empty: sqlite3.Connection, parts: tuple[str | int, ...]) -> None:
     uuid = surrogate_key(*parts)
