@@ -43,7 +43,7 @@ TESTS = {
     "manager_links": ("manager_links", "manager_spans", "worker_blocks", "manager_runs"),
     "sequences": ("sequences_again", "sequences"),
     "roots": ("sequences_again", "sequences"),
-    "figures": ("sequences_again", "sequences"),
+    "figures": ("steps", "sequences_again", "sequences"),
 }
 """Module of ``importers`` -> the tests of its topic."""
 
