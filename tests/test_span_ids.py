@@ -46,3 +46,12 @@ def test_ids_take_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ids.get((7).to_bytes(16, "big")) == 7
     # As a dictionary they would take 20 000 times 150 bytes, and more.
     assert held < 20_000 * 45 + 1000 * 150
+
+
+@pytest.mark.parametrize("known", [bytes(16), b"by hand"])
+def test_what_is_put_away_is_known_whatever_its_length(monkeypatch: pytest.MonkeyPatch, known: bytes) -> None:
+    monkeypatch.setattr(span_ids, "IN_MEMORY", 0)
+    ids = SpanIds()
+    ids.update([(known, 7)])
+    assert not ids.isdisjoint([b"another", known]) and ids.get(known) == 7
+    assert ids.isdisjoint([b"another"]) and ids.get(b"another") is None
