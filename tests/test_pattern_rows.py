@@ -261,3 +261,32 @@ def test_a_line_that_names_its_run_and_a_list() -> None:
         ("b", "x.task", "2"),
     ]
     assert list(batch.event_spans) == [0, 1, 2]
+
+
+def test_patterns_that_share_what_they_have_seen_know_the_spans_of_their_own_keys() -> None:
+    batch, seen = Batch("run"), {}  # type: ignore[var-annotated]
+    for kind in ("task", "try", "task"):
+        pattern = Pattern(rb"number (?P<n>\d+)", (f"x.{kind}", "n"), "seen")
+        match = pattern.compiled.match(b"number 7")
+        assert match
+        Applier(pattern, batch, {}, seen)(Hit(0, 1.0, match, pattern))
+    assert spans(batch) == [("x.task", "7"), ("x.try", "7")] and list(batch.event_spans) == [0, 1, 0]
+
+
+def test_what_lies_in_a_run_that_the_line_names_is_called_by_it() -> None:
+    pattern = Pattern(rb"of (?P<id>\S+) task (?P<n>\S+)", ("x.run",), "seen", (("x.all", "n"),), run="id")
+    batch = rows(pattern, b"of a task 1", b"of \xff task 1", b"of a task \xfe")
+    assert list(zip(batch.span_runs, spans(batch), strict=True)) == [
+        ("a", ("x.run",)),
+        ("a", ("x.all", "1")),
+        ("\ufffd", ("x.run",)),
+        ("\ufffd", ("x.all", "1")),
+        ("a", ("x.all", "\ufffd")),
+    ]
+    assert sorted(batch.subspans.values()) == ["a", "a", "\ufffd"]
+
+
+def test_a_last_part_that_is_no_text_is_called_as_its_key_says() -> None:
+    pattern = Pattern(rb"task (?P<n>\S+)", ("x.task", "n"), "seen", (("x.all", "n"),))
+    batch = rows(pattern, b"task \xff")
+    assert nested(batch) == {(("x.all", "\ufffd"), ("x.task", "\ufffd")): "\ufffd"}
