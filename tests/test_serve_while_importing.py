@@ -16,11 +16,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from datasette.app import Datasette
 
 from datasette_dnpc.pages import PAGES
+from datasette_dnpc.pages.frame import Visit
 from datasette_dnpc.sql_files import queries, views
 from tests.imports import dnpc, import_logs, names_in, query
 from tests.runs import DATA
@@ -120,6 +122,39 @@ async def test_no_page_fails_while_imports_run(tmp_path: Path) -> None:
     assert query(database, "PRAGMA integrity_check") == [("ok",)]
     files = {database.name, f"{database.name}-shm", f"{database.name}-wal"}
     assert {name for name in names_in(tmp_path) if "sqlite3" in name} <= files
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("asked_for", ["variant_states", "event_steps"])
+async def test_a_page_asks_again_where_its_variants_are_replaced_between_two_questions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked_for: str
+) -> None:
+    database = tmp_path / "dnpc.sqlite3"
+    assert dnpc("import", DATA / "two-htex", "--db", database, "--quiet").exit_code == 0
+    tables = query(database, "SELECT m.name FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS c"
+                             " WHERE m.type = 'table' AND c.name = 'variant'")  # fmt: skip
+    assert len(tables) > 2
+    seen = []
+
+    def before(ask: Any) -> Any:
+        async def asking(visit: Visit, name: str, **values: Any) -> Any:
+            seen.append(name)
+            if seen.count(asked_for) == 1 and name == asked_for:
+                with closing(sqlite3.connect(database)) as conn, conn:
+                    conn.execute("UPDATE variants SET id = id + 1000")
+                    for (table,) in tables:
+                        conn.execute(f"UPDATE {table} SET variant = variant + 1000")
+            return await ask(visit, name, **values)
+
+        return asking
+
+    for way in ("ask", "read"):
+        monkeypatch.setattr(Visit, way, before(getattr(Visit, way)))
+    datasette = Datasette([str(database)])
+    page = await datasette.client.get("/-/dnpc/dnpc/sequences?root_type=parsl.rundir.task")
+    assert page.status_code == 200 and seen.count("event_sequences") == 2
+    [(variant,)] = query(database, "SELECT id FROM variants ORDER BY spans * events DESC, id LIMIT 1")
+    assert variant > 1000 and f"variant={variant}" in page.text
 
 
 async def events(datasette: Datasette) -> int:

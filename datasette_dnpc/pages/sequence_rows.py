@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from datasette_dnpc.pages.frame import Row, Visit
@@ -118,14 +119,30 @@ async def choose(visit: Visit, root_type: str, run: str, app: str = "", executor
     )
 
 
+class _Gone(Exception):
+    """An import has replaced a variant between two questions of one page."""
+
+
+ATTEMPTS = 5
+"""How often the page asks again from the start where an import has changed what it shows meanwhile."""
+
+
 async def read(visit: Visit, choice: Choice, variant: str) -> Sequences:
     """Read the variants of the chosen root type and run, and the steps of one variant."""
     if choice.root_type is None:
         return Sequences(live=False)
-    return await (_kept if choice.root_type["kept"] else _live)(visit, choice, variant)
+    if not choice.root_type["kept"]:
+        return await _live(visit, choice, variant)
+    asked = len(visit.sources)
+    for _ in range(ATTEMPTS - 1):
+        with suppress(_Gone):
+            return await _kept(visit, choice, variant)
+        del visit.sources[asked:]
+    return await _kept(visit, choice, variant)
 
 
 async def _kept(visit: Visit, choice: Choice, wanted: str) -> Sequences:
+    """Read variants as an import has kept them. Raises _Gone."""
     rows = await visit.ask("event_sequences", **choice.values)
     if not rows:
         return Sequences(live=False)
@@ -136,6 +153,8 @@ async def _kept(visit: Visit, choice: Choice, wanted: str) -> Sequences:
         (rank, row) for rank, row in enumerate(rows, start=1) if rank <= MOST_VARIANTS or str(row["variant"]) == shown
     ]
     found = await visit.read("variant_states", variants=json.dumps([row["variant"] for _rank, row in ranked]))
+    if len(found) < len(ranked):
+        raise _Gone
     states = {row["variant"]: [str(state) for state in json.loads(row["states"])] for row in found}
     result = Sequences(live=False, of_variants=rows[0]["of_variants"])
     for rank, row in ranked:
@@ -147,6 +166,8 @@ async def _kept(visit: Visit, choice: Choice, wanted: str) -> Sequences:
         result.note = f"Variant {wanted} is not among the most common ones here: this is that of most events in all"
     result.examples = await visit.read("examples", variant=chosen.id, **choice.roots)
     measured = await visit.ask("event_steps", **choice.values, variant=str(chosen.id))
+    if not measured:
+        raise _Gone
     result.steps = [_step(row) for row in measured[:MOST_EVENTS]]
     result.of_roots = measured[0]["of_roots"]
     result.steps_of = _of(measured[0]["roots"], result.of_roots)
