@@ -219,3 +219,10 @@ def test_seconds_of_any_size_have_a_class(seconds: float) -> None:
     assert number == 0 or 1e-6 * CLASS_WIDTH ** (number - 1) <= seconds * (1 + 1e-9) <= 1e-6 * CLASS_WIDTH ** (
         number + 1e-6
     )
+
+
+def test_what_takes_no_time_in_several_runs_has_a_middle_of_nothing() -> None:
+    times = [[100.0] * 4, [100.0, 100.0, 100.0, 105.0]]
+    runs = [list(steps_of_run(times)), list(steps_of_run(times))]
+    [_, step] = step_figures_of_runs(list(zip(*runs, strict=True)))
+    assert (step.min, step.p50, step.max, step.mean) == (0.0, 0.0, 5.0, 1.25)
