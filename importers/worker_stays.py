@@ -48,52 +48,55 @@ STARTS_ANEW = ("started", "CONNECTION")
 """Events of a worker before which all that it did is over."""
 
 _STAYS = """
-    SELECT found.*, (SELECT app FROM task_times WHERE task_times.task = found.task)
-    FROM (SELECT
-        subspans.superspan,
-        tasks.id,
-        tasks.key,
-        (
-            SELECT min(time) FROM events
-            WHERE span = tasks.id AND type = (SELECT id FROM event_types WHERE name = :starts)
-        ),
-        (
-            SELECT max(time) FROM events
-            WHERE span = tasks.id AND type = (SELECT id FROM event_types WHERE name = :ends)
-        ),
-        json_extract(coalesce(whole.attributes, tasks.attributes), '$.cores', '$.category'),
-        coalesce(
+    -- So that the task of each is looked for once, not for its app again.
+    WITH found AS MATERIALIZED (
+        SELECT
+            subspans.superspan,
+            tasks.id,
+            tasks.key,
             (
-                SELECT roots.id
-                FROM descendants
-                JOIN spans AS roots ON roots.id = descendants.root
-                JOIN span_types ON span_types.id = roots.type
-                WHERE descendants.span = tasks.id AND span_types.name IN (:account, :other_account)
-                ORDER BY span_types.name <> :account, roots.uuid
-                LIMIT 1
+                SELECT min(time) FROM events
+                WHERE span = tasks.id AND type = (SELECT id FROM event_types WHERE name = :starts)
             ),
-            whole.id,
-            tasks.id
-        ) AS task
-    FROM spans AS tasks
-    -- In this order: a worker of Work Queue has many more transfers below it than tasks.
-    CROSS JOIN subspans ON subspans.subspan = tasks.id
-    CROSS JOIN spans AS workers ON workers.id = subspans.superspan
-    -- The task of which this is an attempt: key 7.0 is the first of 7.
-    LEFT JOIN spans AS whole
-        ON whole.run = tasks.run
-        AND whole.type = (SELECT id FROM span_types WHERE name = :attempt_of)
-        AND whole.key = substr(tasks.key, 1, instr(tasks.key, '.') - 1)
-    WHERE tasks.run = :run
-        AND tasks.type = (SELECT id FROM span_types WHERE name = :task)
-        AND workers.type = (SELECT id FROM span_types WHERE name = :worker)
-        AND NOT EXISTS (
-            SELECT 1 FROM spans AS attempts
-            WHERE attempts.run = tasks.run
-                AND attempts.type = (SELECT id FROM span_types WHERE name = :attempt)
-                AND attempts.key = tasks.key || '.0'
-        )
-    ) AS found
+            (
+                SELECT max(time) FROM events
+                WHERE span = tasks.id AND type = (SELECT id FROM event_types WHERE name = :ends)
+            ),
+            json_extract(coalesce(whole.attributes, tasks.attributes), '$.cores', '$.category'),
+            coalesce(
+                (
+                    SELECT roots.id
+                    FROM descendants
+                    JOIN spans AS roots ON roots.id = descendants.root
+                    JOIN span_types ON span_types.id = roots.type
+                    WHERE descendants.span = tasks.id AND span_types.name IN (:account, :other_account)
+                    ORDER BY span_types.name <> :account, roots.uuid
+                    LIMIT 1
+                ),
+                whole.id,
+                tasks.id
+            ) AS task
+        FROM spans AS tasks
+        -- In this order: a worker of Work Queue has many more transfers below it than tasks.
+        CROSS JOIN subspans ON subspans.subspan = tasks.id
+        CROSS JOIN spans AS workers ON workers.id = subspans.superspan
+        -- The task of which this is an attempt: key 7.0 is the first of 7.
+        LEFT JOIN spans AS whole
+            ON whole.run = tasks.run
+            AND whole.type = (SELECT id FROM span_types WHERE name = :attempt_of)
+            AND whole.key = substr(tasks.key, 1, instr(tasks.key, '.') - 1)
+        WHERE tasks.run = :run
+            AND tasks.type = (SELECT id FROM span_types WHERE name = :task)
+            AND workers.type = (SELECT id FROM span_types WHERE name = :worker)
+            AND NOT EXISTS (
+                SELECT 1 FROM spans AS attempts
+                WHERE attempts.run = tasks.run
+                    AND attempts.type = (SELECT id FROM span_types WHERE name = :attempt)
+                    AND attempts.key = tasks.key || '.0'
+            )
+    )
+    SELECT found.*, (SELECT app FROM task_times WHERE task_times.task = found.task)
+    FROM found
 """
 
 _WORKERS = """
