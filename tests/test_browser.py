@@ -389,11 +389,11 @@ def test_runs_page_draws_each_run_and_leads_on(page: Page, real: Path, real_addr
 def test_small_print_that_something_is_wrong_has_its_colour(page: Page, real_address: str) -> None:
     """Of unfinished tasks and missing joins, below a number in a table."""
     page.goto(real_address)
-    page.locator(".dnpc-runs-table td").last.evaluate(
-        "cell => cell.innerHTML = '<b class=dnpc-bad>1</b> <small class=dnpc-bad>1 missing</small> <small>1</small>'"
-    )
-    large, wrong, other = page.locator(".dnpc-runs-table td:last-child > *").evaluate_all(
-        "all => all.slice(-3).map(one => getComputedStyle(one).color)"
+    large, wrong, other = page.locator(".dnpc-runs-table td").last.evaluate(
+        """cell => {
+            cell.innerHTML = '<b class=dnpc-bad>1</b> <small class=dnpc-bad>1 missing</small> <small>1</small>';
+            return [...cell.children].map(one => getComputedStyle(one).color);
+        }"""
     )
     assert wrong == large != other
 
