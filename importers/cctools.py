@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from importers.keys import surrogate_key
@@ -62,7 +62,7 @@ class Manager:
     pid: str
     start: int
 
-    @property
+    @cached_property
     def key(self) -> str:
         """What its tasks, workers and transfers are keyed by, within a run: of its own key what is enough there.
 
