@@ -131,6 +131,7 @@ chosen as materialized (
         and stays.slot = shown.slot
         and stays.began <= clip.until
         and stays.ended >= clip.since
+        -- For a condition on stays alone SQLite reads all of them first, to make a filter.
         and (clip.any_app or stays.app = :app)
     left join task_times on task_times.task = stays.task
     -- As good as drawn by lot, but always the same ones: by their microseconds.
