@@ -41,6 +41,14 @@ def manager_key(manager: str) -> str:
     return surrogate_key("manager", *manager.split("-"))[:8]
 
 
+KEYS = {
+    WORK_QUEUE: manager_key("10123-1795397974057628"),
+    TASKVINE: manager_key("10906-1795398403720393"),
+    "lnni": manager_key("318561-1742250321362810"),
+}
+"""What the managers of the real runs are keyed by."""
+
+
 # What a log says, in simple code over every line.
 
 

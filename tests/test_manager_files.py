@@ -18,7 +18,7 @@ from importers.formats import FORMATS
 from importers.sources import Importer
 from tests.batches import read, spans
 from tests.imports import import_logs, query
-from tests.managers import manager_key
+from tests.managers import KEYS
 from tests.runs import DATA, shared_runs
 
 WORK_QUEUE = Path("000/WorkQueueExecutor")
@@ -67,9 +67,9 @@ def columns(path: Path) -> tuple[dict[str, list[float]], list[float]]:
 
 
 STATISTICS = {
-    "workqueue": (WORK_QUEUE / "master_log", "workqueue", manager_key("10123-1795397974057628")),
-    "taskvine": (TASKVINE / "performance", "taskvine", manager_key("10906-1795398403720393")),
-    "lnni": (Path("performance"), "taskvine", manager_key("318561-1742250321362810")),
+    "workqueue": (WORK_QUEUE / "master_log", "workqueue", KEYS["workqueue"]),
+    "taskvine": (TASKVINE / "performance", "taskvine", KEYS["taskvine"]),
+    "lnni": (Path("performance"), "taskvine", KEYS["lnni"]),
 }
 
 
@@ -158,8 +158,8 @@ def graph(path: Path) -> dict[int, tuple[set[str], set[str]]]:
 
 
 GRAPHS = {
-    "taskvine": (TASKVINE / "taskgraph", manager_key("10906-1795398403720393")),
-    "lnni": (Path("taskgraph"), manager_key("318561-1742250321362810")),
+    "taskvine": (TASKVINE / "taskgraph", KEYS["taskvine"]),
+    "lnni": (Path("taskgraph"), KEYS["lnni"]),
 }
 
 
@@ -202,7 +202,7 @@ def test_executor_tasks_of_a_graph(whole: bool) -> None:
     expected = {}
     for task, words in re.findall(r"^TASK T(\d+) (.*)$", text, re.MULTILINE):
         (number,) = {place[word] for word in words.split() if word in place}
-        expected[f"{manager_key('10906-1795398403720393')}/{task}"] = int(number)
+        expected[f"{KEYS['taskvine']}/{task}"] = int(number)
     assert len(expected) == (127 if whole else 15)
     assert {key: of["executor_task"] for key, of in spans(batch, "taskvine.task").items()} == expected
     # The log of the run says the same of each launch, and names the staging directory.
@@ -242,7 +242,7 @@ def test_executor_tasks_of_a_debug_log(whole: bool) -> None:
         if match := re.search(r" needs file \S+/function_data/(\d+)/function ", line):
             sent = int(match[1])
         elif match := re.search(r"Task (\d+) state change: WAITING \(1\) to RUNNING \(2\)", line):
-            task = f"{manager_key('10123-1795397974057628')}/{match[1]}"
+            task = f"{KEYS['workqueue']}/{match[1]}"
             assert expected.setdefault(task, {"executor_task": sent}) == {"executor_task": sent}
             starts += 1
     # Task 96 was put back, and so started twice.

@@ -15,12 +15,12 @@ from importers.reading import read_source
 from importers.rows import Batch
 from tests.batches import read, reasons, spans
 from tests.imports import differences, import_logs, readable
-from tests.managers import manager_key
+from tests.managers import KEYS, manager_key
 from tests.test_run_files import FUNCTION_LOG
 
 WQ_START = b"1795397974057628 10123 MANAGER START\n"
 VINE_START = b"1795398403720393 10906 MANAGER 10906 START 0\n"
-WQ, VINE = manager_key("10123-1795397974057628"), manager_key("10906-1795398403720393")
+WQ, VINE = KEYS["workqueue"], KEYS["taskvine"]
 
 STATISTICS = (
     b"# timestamp workers_connected time_send bandwidth\n"

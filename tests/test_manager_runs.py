@@ -15,6 +15,7 @@ from importers.manager_links import BLOCK_CONTRADICTION, CONTRADICTION
 from tests.imports import dnpc, import_logs, query
 from tests.managers import (
     HOST,
+    KEYS,
     LABELS,
     LOGS,
     MANAGER,
@@ -73,7 +74,7 @@ def expected_chains(name: str, folder: Path) -> dict[str, tuple[str, str, str, s
     files = functions(folder)
     tries = launches(folder / "000" / "parsl.log")
     label = LABELS[name]
-    manager = {WORK_QUEUE: manager_key("10123-1795397974057628"), TASKVINE: manager_key("10906-1795398403720393")}[name]
+    manager = KEYS[name]
     expected = {}
     for task, number in files.items():
         (worker,) = log.worker_of(task)
