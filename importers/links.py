@@ -8,7 +8,7 @@ same local key, or one names the other's key in its attributes.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from typing import NamedTuple
 
 from importers import (
@@ -134,9 +134,10 @@ The innermost go first: a run that holds spans of another changes with what is f
 """
 
 
-def link(conn: sqlite3.Connection, runs: Iterable[int]) -> set[int]:
+def link(conn: sqlite3.Connection, runs: Iterable[int], made: Set[int] = frozenset()) -> set[int]:
     """Make the facets and nestings of these runs, and count the joins made and missing.
 
+    ``made`` are those of them that are new: they have no nestings to forget.
     Returns the ids of the runs whose spans may have got others below them: these, and those that hold them.
     """
     types: dict[str, int] = dict(conn.execute("SELECT name, id FROM span_types").fetchall())
@@ -150,7 +151,7 @@ def link(conn: sqlite3.Connection, runs: Iterable[int]) -> set[int]:
         for nesting in NESTINGS:
             if {types.get(nesting.outer), types.get(nesting.inner)} <= present:
                 between = [types[name] for name in nesting.between if types.get(name) in present]
-                _nest(conn, (run, run), nesting, types[nesting.outer], types[nesting.inner], between, [run])
+                _nest(conn, (run, run), nesting, types[nesting.outer], types[nesting.inner], between, [run], made)
                 if not between:
                     _count(
                         conn,
@@ -166,12 +167,12 @@ def link(conn: sqlite3.Connection, runs: Iterable[int]) -> set[int]:
             if {types.get(outer), types.get(inner)} <= present:
                 _count(conn, run, "subspan", types[outer], types[inner])
     for nesting in EVERYWHERE:
-        runs |= set(_link_everywhere(conn, runs, nesting, types))
+        runs |= set(_link_everywhere(conn, runs, nesting, types, made))
     return runs
 
 
 def _link_everywhere(
-    conn: sqlite3.Connection, touched: set[int], nesting: Nesting, types: dict[str, int]
+    conn: sqlite3.Connection, touched: set[int], nesting: Nesting, types: dict[str, int], made: Set[int]
 ) -> Iterator[int]:
     """Make one nesting between any two runs of which one was touched, and yield the runs that hold its superspans."""
     if nesting.outer not in types or nesting.inner not in types:
@@ -189,7 +190,7 @@ def _link_everywhere(
     for run in outer_runs:
         others = [other for other in inner_runs if between_is_touched or run in touched or other in touched]
         for other in others:
-            _nest(conn, (run, other), nesting, outer, inner, between, between_runs)
+            _nest(conn, (run, other), nesting, outer, inner, between, between_runs, made)
         if others:
             changed |= {run, *others}
             yield run
@@ -227,19 +228,24 @@ def _nest(
     inner: int,
     between: list[int],
     between_runs: list[int],
+    made: Set[int],
 ) -> None:
-    """Put the subspans of one run into the superspans of another, or of the same, unless a layer between has them."""
+    """Put the subspans of one run into the superspans of another, or of the same, unless a layer between has them.
+
+    Runs that were ``made`` just now have no such nestings to be forgotten.
+    """
     values = {"run": runs[0], "inner_run": runs[1], "outer": outer, "inner": inner}
     # CROSS JOIN keeps this order of loops: without statistics, SQLite may take the other, which is quadratic.
     loops = "spans b CROSS JOIN spans a" if nesting.named_inside else "spans a CROSS JOIN spans b"
     between_ids, between_run_ids = ", ".join(map(str, between)), ", ".join(map(str, between_runs))
     is_alone = f"""NOT EXISTS (
         SELECT 1 FROM spans c WHERE c.run IN ({between_run_ids}) AND c.type IN ({between_ids}) AND c.key = b.key)"""
-    conn.execute(
-        """DELETE FROM subspans WHERE superspan IN (SELECT id FROM spans WHERE run = :run AND type = :outer)
-           AND EXISTS (SELECT 1 FROM spans WHERE id = subspan AND type = :inner AND run = :inner_run)""",
-        values,
-    )
+    if made.isdisjoint(runs):
+        conn.execute(
+            """DELETE FROM subspans WHERE superspan IN (SELECT id FROM spans WHERE run = :run AND type = :outer)
+               AND EXISTS (SELECT 1 FROM spans WHERE id = subspan AND type = :inner AND run = :inner_run)""",
+            values,
+        )
     conn.execute(
         # Often a layer between has all of them, which is told without finding the superspan of each.
         f"""INSERT OR IGNORE INTO subspans (superspan, subspan, key)

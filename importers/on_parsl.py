@@ -31,7 +31,7 @@ from importers.database import WORK
 from importers.formats import Added, Formats
 from importers.pattern_file import FormatError
 from importers.plugins import run_file
-from importers.reading import ReadSource, Sink, read_source, size_of
+from importers.reading import EngineError, ReadSource, Sink, read_source, size_of
 from importers.rows import Batch, Unmatched
 from importers.runs import Run
 from importers.sources import Source
@@ -54,10 +54,6 @@ USUAL_RUN_DIR = "runinfo"
 """Where Parsl keeps its logs unless the configuration says otherwise: below the folder in which the user stands."""
 
 _INSTALL = "Parsl is not installed here. Install it with: pip install 'datasette-dnpc[parsl]'"
-
-
-class EngineError(Exception):
-    """Parsl could not do the reading; the message says why, and what to do."""
 
 
 class OnWorker(Exception):

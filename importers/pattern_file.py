@@ -25,8 +25,6 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from importers import stall
 from importers.line_reader import LineTime, read_lines
 from importers.pattern import Pattern, SpanKey, searchable
@@ -127,7 +125,7 @@ def load(file: Path) -> PatternFormat:
         raise FormatError(f"{file}: a pattern file is named *.toml, *.yaml or *.yml") from None
     except OSError as error:
         raise FormatError(f"{file}: it can not be read: {error.strerror}") from None
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         # A YAML error is several lines; a TOML error says the line itself.
         what = " ".join(str(error).split()) or type(error).__name__
         raise FormatError(f"{file}: it is no {file.suffix[1:].upper()}: {what}") from None
@@ -138,10 +136,20 @@ def load(file: Path) -> PatternFormat:
         raise FormatError(f"{file}: {mistake}") from None
 
 
+def _parse_yaml(text: str) -> Any:
+    """Parse YAML. Raises ValueError."""
+    import yaml  # here, as few imports have a pattern file
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
+
+
 _PARSERS: dict[str, Callable[[str], Any]] = {
     ".toml": tomllib.loads,
-    ".yaml": yaml.safe_load,
-    ".yml": yaml.safe_load,
+    ".yaml": _parse_yaml,
+    ".yml": _parse_yaml,
 }
 
 

@@ -126,7 +126,7 @@ def import_paths(
         summary.skipped += _not_read_again(store.dropped, sources)
         store.flush()
         store.retime()
-        runs = links.link(store.conn, store.touched)
+        runs = links.link(store.conn, store.touched, store.made)
         sequences.update(store.conn, runs, formats.root_types())
         worker_stays.update(store.conn, runs)
         totals.update(store.conn, runs)

@@ -88,6 +88,10 @@ def read_source(
     return ReadSource(source, batch, size, fingerprint, error, unread)
 
 
+class EngineError(Exception):
+    """What was to read in place of this process could not; the message says why, and what to do."""
+
+
 class Reading(Protocol):
     """Reads sources into rows, and yields what came of each in their order: as ``read_all``, whoever does it."""
 

@@ -37,6 +37,8 @@ class Store:
         self._unindexed = new
         self.touched: set[int] = set()
         """Ids of the runs that got rows."""
+        self.made: set[int] = set()
+        """Ids of those of them that had none before: nothing has been derived for them."""
         self.dropped: list[tuple[str, str]] = []
         """Importer and path of each source that was dropped with a run that stood for another."""
         self._runs: dict[str, int] = {}
@@ -100,9 +102,11 @@ class Store:
         """Return the id of a run, made on first mention; a name or offset is kept once known."""
         run = self._runs.get(key)
         if run is None:
-            self.conn.execute("INSERT OR IGNORE INTO runs (key) VALUES (?)", [key])
+            is_new = self.conn.execute("INSERT OR IGNORE INTO runs (key) VALUES (?)", [key]).rowcount
             (run,) = self.conn.execute("SELECT id FROM runs WHERE key = ?", [key]).fetchone()
             self._runs[key] = run
+            if is_new:
+                self.made.add(run)
         if name:
             self.conn.execute("UPDATE runs SET name = ? WHERE id = ?", [name, run])
         if utc_offset is not None:

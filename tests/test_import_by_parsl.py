@@ -23,7 +23,7 @@ from importers.beside import folder_beside
 from importers.database import WORK
 from importers.formats import OWN, Added
 from importers.on_parsl import Asked, OnWorker, Piece, read_piece, state_of_code
-from importers.reading import ReadSource, read_source, size_of
+from importers.reading import EngineError, ReadSource, read_source, size_of
 from importers.sources import find_sources
 from importers.times import Clock
 from tests.imports import differences, dnpc, every_row, import_logs, names_in, query
@@ -248,7 +248,7 @@ def test_nothing_but_rows_is_made_of_what_lies_in_the_folder(tmp_path: Path, nam
     piece = piece_of(tmp_path / "0.rows", DATA / "workqueue")
     with gzip.open(piece.file, "wb") as file:
         pickle.dump(Hostile(), file)
-    with pytest.raises(on_parsl.EngineError, match="is not as a worker has written it: it names"):
+    with pytest.raises(EngineError, match="is not as a worker has written it: it names"):
         list(on_parsl._rows(piece, [None]))
     assert (tmp_path / "kept").exists()
 
@@ -259,7 +259,7 @@ def test_nothing_but_rows_is_made_of_what_lies_in_the_folder(tmp_path: Path, nam
 def test_damaged_rows_are_told(tmp_path: Path, content: bytes) -> None:
     piece = piece_of(tmp_path / "0.rows", DATA / "workqueue")
     piece.file.write_bytes(content)
-    with pytest.raises(on_parsl.EngineError, match="is not as a worker has written it"):
+    with pytest.raises(EngineError, match="is not as a worker has written it"):
         list(on_parsl._rows(piece, [None]))
 
 
