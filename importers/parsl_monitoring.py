@@ -59,6 +59,9 @@ MUCH = 1 << 22
 LARGE = 1 << 28
 """Bytes of a database in which wide values are looked for: to do so takes 3 % of an import's time."""
 
+SPANS_KEPT = 500_000
+"""Spans of a type that are known by their keys at a time: one takes some 250 bytes."""
+
 _SECONDS_KEPT = 100_000
 """Seconds whose UTC is remembered: rows that lie close together in time do so in a table."""
 
@@ -183,7 +186,10 @@ class _Times(dict[str, int]):
 
 
 class _Spans(dict[tuple[Any, ...], int]):
-    """The spans of one type by run and key, as the database has them; 12 and '12' are the same."""
+    """The spans of one type by run and key, as the database has them; 12 and '12' are the same.
+
+    Those that were used lately: what comes up again later is another span to the batch, with the same surrogate key.
+    """
 
     def __init__(self, batch: Batch, span_type: str) -> None:
         super().__init__()
@@ -193,8 +199,11 @@ class _Spans(dict[tuple[Any, ...], int]):
         run, *parts = key
         alike = (run, *map(_number_or_text, parts))
         is_new = alike == key
-        self[key] = self._batch.new_span(self._span_type, *map(str, parts), run=run) if is_new else self[alike]
-        return self[key]
+        span = self._batch.new_span(self._span_type, *map(str, parts), run=run) if is_new else self[alike]
+        if len(self) >= SPANS_KEPT:
+            self.clear()
+        self[key] = span
+        return span
 
 
 def _number_or_text(part: Any) -> int | str:
@@ -226,7 +235,7 @@ class _Reader:
         self._times: dict[str, _Times] = {}
         self._types = _EventTypes(batch)
         self._spans = {table.span: _Spans(batch, table.span) for table in TABLES.values()}
-        self._known_uuids: list[str] = []
+        self._known_uuids = bytearray()
         self._managers: set[int] = set()
         self._manager_events: list[tuple[int, float, int, int]] = []
 
@@ -253,6 +262,8 @@ class _Reader:
                     add_events(spans, columns)
                     del columns["rowid"]
                     self.batch.table(f"parsl_{name}", {"uuid": self._uuids(spans), **columns})
+                    if self._is_large:
+                        self.batch.hand_over_many()
             except sqlite3.Error as error:
                 _raise_if_locked(error)
                 # The rows before a damaged page have been read.
@@ -264,9 +275,12 @@ class _Reader:
     def _uuids(self, spans: list[int]) -> list[str]:
         """Return the surrogate keys of spans."""
         self.batch.make_uuids()
-        new = len(self._known_uuids) - self.batch.first_span
-        self._known_uuids += map(uuid_text, self.batch.uuids[new:])
-        return list(map(self._known_uuids.__getitem__, spans))
+        new = len(self._known_uuids) // 16 - self.batch.first_span
+        known = self._known_uuids
+        known += b"".join(self.batch.uuids[new:])
+        # Rows of a span lie together.
+        texts = {span: uuid_text(bytes(known[16 * span : 16 * span + 16])) for span in set(spans)}
+        return list(map(texts.__getitem__, spans))
 
     def _chunks(self, conn: sqlite3.Connection, name: str, table: Table) -> Iterator[Columns]:
         """Yield rows with every column of today, and what makes a row say something; times as UTC seconds."""

@@ -170,10 +170,11 @@ class Batch:
     run_offsets: dict[str, float] = field(default_factory=dict)
     given_up: set[object] = field(default_factory=set)
     """What a user's format is not read by any longer, because it takes too long: patterns, the time of lines."""
-    # Where rows are wanted in parts: what takes a part, the number of the first span that was not in one, and
-    # how many events, with their first and last time, were.
+    # Where rows are wanted in parts: what takes a part, the number of the first span that was not in one, that of the
+    # first after all that had events in one, and how many events, with their first and last time, were.
     sink: Callable[[Batch], object] | None = field(default=None, compare=False)
     first_span: int = 0
+    first_without_events: int = 0
     events_given: int = 0
     times_given: list[float] = field(default_factory=list)
     # By all that names a span but the part that varies most.
@@ -283,7 +284,7 @@ class Batch:
 
     def hand_over_many(self) -> None:
         """Pass on the rows so far, where they are wanted in parts and are many."""
-        if self.sink is not None and len(self.event_times) >= MANY:
+        if self.sink is not None and max(len(self.event_times), len(self.span_types)) >= MANY:
             self.hand_over()
 
     def hand_over(self) -> None:
@@ -298,10 +299,11 @@ class Batch:
             setattr(part, name, getattr(self, name))
             setattr(self, name, getattr(fresh, name))
         part.first_span, part.event_type_names = self.first_span, self.event_type_names
-        part.times_given = self.times_given
+        part.first_without_events, part.times_given = self.first_without_events, self.times_given
         self.first_span += len(part.span_types)
         self.events_given += len(part.event_times)
         if part.event_times:
+            self.first_without_events = max(self.first_without_events, max(part.event_spans) + 1)
             times = part.event_times
             self.times_given = [min([*self.times_given, min(times)]), max([*self.times_given, max(times)])]
         self.sink(part)

@@ -263,7 +263,7 @@ class Store:
     def _events(self, batch: Batch, ids: Sequence[int], source: int) -> None:
         spans = [ids[span] for span in batch.event_spans]
         types = [self._event_types[name] for name in batch.event_type_names]
-        numbers = self._numbers(batch, spans, types)
+        numbers = self._numbers(batch, spans, types, source)
         columns = (
             spans,
             batch.event_times,
@@ -283,16 +283,22 @@ class Store:
         self._began |= first
         self._ended |= last
 
-    def _numbers(self, batch: Batch, spans: list[int], types: list[int]) -> Sequence[int]:
+    def _numbers(self, batch: Batch, spans: list[int], types: list[int], source: int) -> Sequence[int]:
         """Number events that are alike, those in earlier parts of a source first."""
-        numbers = batch.event_numbers
-        # Events are in order of spans; few spans were in an earlier part, and few of their events are not later.
-        for place in range(bisect_left(batch.event_spans, batch.first_span)) if batch.times_given else ():
+        numbers, earlier = batch.event_numbers, 0
+        # Events are in order of spans; few spans had some in an earlier part, and few of their events are not later.
+        for place in range(bisect_left(batch.event_spans, batch.first_without_events)) if batch.times_given else ():
             at = batch.event_times[place]
             if at <= batch.times_given[1]:
-                alike = [spans[place], at, types[batch.event_types[place]]]
-                found = self.conn.execute("SELECT count(*) FROM events WHERE span = ? AND time = ? AND type = ?", alike)
-                numbers[place] += found.fetchone()[0]
+                if numbers[place] == 0:
+                    # Of a source that was imported before, these and later ones are there already.
+                    found = self.conn.execute(
+                        """SELECT count(*) FROM events
+                           WHERE span = ? AND time = ? AND type = ? AND source = ? AND offset < ?""",
+                        [spans[place], at, types[batch.event_types[place]], source, batch.event_offsets[place]],
+                    )
+                    (earlier,) = found.fetchone()
+                numbers[place] += earlier
         return numbers
 
     def _tables(self, batch: Batch) -> None:

@@ -45,7 +45,10 @@ def test_any_number_of_rows_at_a_time_gives_the_same(
 ) -> None:
     import_logs(tmp_path / "whole.db", DATA / sample)
     monkeypatch.setattr(parsl_monitoring, "CHUNK", chunk)
+    monkeypatch.setattr(parsl_monitoring, "SPANS_KEPT", 7)
+    monkeypatch.setattr(parsl_monitoring, "LARGE", 0)
     monkeypatch.setattr(rows, "MANY_ROWS", 3)
+    monkeypatch.setattr(rows, "MANY", 4)
     import_logs(tmp_path / "parts.db", DATA / sample)
     assert readable(tmp_path / "parts.db") == readable(tmp_path / "whole.db")
 

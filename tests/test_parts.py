@@ -55,6 +55,33 @@ def test_parts_of_other_processes_give_the_same_database(tmp_path: Path, monkeyp
     assert query(tmp_path / "whole.db", "SELECT count(*) FROM events") == [(600 * 13 + 17,)]
 
 
+def test_events_alike_in_several_parts_are_as_many_when_they_come_again(tmp_path: Path) -> None:
+    """One in the first part, and two in the second."""
+    source = Source("x", tmp_path / "log", "log", Run("r", None, None, ""))
+    for again in range(2):
+        parts: list[Batch] = []
+        batch = Batch("r", sink=parts.append)
+        task, worker = batch.span("task", "1"), batch.span("worker", "1")
+        batch.event(task, 1.0, "began", 0)
+        batch.hand_over()
+        for offset in (10, 20):
+            batch.event(task, 1.0, "began", offset)
+            batch.event(worker, 1.0, "began", offset + 5)
+        batch.hand_over()
+        batch.seal()
+        with open_store(tmp_path / "dnpc.sqlite3") as store:
+            for part in parts:
+                store.add_part(source, part)
+            store.add(source, batch, 30 + again, "f")
+            store.flush()
+        found = """SELECT span_types.name, n, offset FROM spans JOIN span_types ON span_types.id = spans.type
+                   JOIN events ON events.span = spans.id ORDER BY 1, 2"""
+        assert query(tmp_path / "dnpc.sqlite3", found) == [
+            *[("task", n, offset) for n, offset in enumerate((0, 10, 20))],
+            *[("worker", n, offset) for n, offset in enumerate((15, 25))],
+        ]
+
+
 @pytest.mark.parametrize("run_of_span", ["its own", "another"])
 @pytest.mark.parametrize("in_a_part", [False, True])
 def test_a_log_is_of_its_run_where_any_part_gave_that_a_span(tmp_path: Path, in_a_part: bool, run_of_span: str) -> None:
