@@ -118,12 +118,16 @@ def clocks_beside(path: Path) -> dict[str, Clock]:
     return {run.key: clock_of_offset(run.utc_offset) for run in runs if run.utc_offset is not None}
 
 
+def files_of(source: Source) -> list[Path]:
+    """Return the files that hold a database: rows that a run has just written may still be in its write-ahead log."""
+    log = source.path.with_name(f"{source.path.name}-wal")
+    return [source.path, *([log] if log.is_file() else [])]
+
+
 def read(source: Source, batch: Batch, progress: Progress) -> str:
     """Read every table that is there."""
-    fingerprint = hashlib.sha1(usedforsecurity=False)
-    # Rows that a run has just written may still be in the write-ahead log beside it.
-    log, size = source.path.with_name(f"{source.path.name}-wal"), 0
-    for path in (source.path, *([log] if log.is_file() else [])):
+    fingerprint, size = hashlib.sha1(usedforsecurity=False), 0
+    for path in files_of(source):
         with path.open("rb") as file:
             while chunk := file.read(1 << 22):
                 fingerprint.update(chunk)

@@ -24,6 +24,7 @@ from importers.runs import has_tasks, read_run
 from importers.sources import Importer, Source, Unread, find_sources
 from importers.store import Store, clock_text
 from importers.times import Clock, clock_of_name, clock_of_offset, machine_clock
+from importers.unchanged import unchanged
 
 MOST_JOBS = 4
 """More processes read faster than this one writes."""
@@ -117,11 +118,20 @@ def import_paths(
     with within_paths(), no_cycle_collection(), open_store(database) as store:
 
         def sink_of(source: Source) -> Sink | None:
-            """Rows that come in parts are stored as they come, unless they may be there already."""
+            """Rows that come in parts are stored as they come, unless it turns out later what becomes of them."""
             in_parts = getattr(formats.importers[source.importer], "IN_PARTS", False)
-            return partial(store.add_part, source) if in_parts and store.known(source) is None else None
+            known = store.known(source)
+            if known is not None:
+                in_parts &= known.size <= size_of(source) and store.has_clocks_of(source)
+            return partial(store.add_part, source) if in_parts else None
 
-        for found in (reading or partial(read_all, jobs=jobs))(sources, formats, progress=progress, sink_of=sink_of):
+        same = unchanged(sources, store, formats, jobs, progress)
+        for source in sources:
+            if source.key in same:
+                _note_unchanged(store, source, summary)
+        changed = [source for source in sources if source.key not in same]
+        read = reading or partial(read_all, jobs=jobs)
+        for found in read(changed, formats, progress=progress, sink_of=sink_of) if changed else ():
             _store(store, found, summary, formats.version(found.source.importer))
         summary.skipped += _not_read_again(store.dropped, sources)
         store.flush()
@@ -170,13 +180,18 @@ def _store(store: Store, found: ReadSource, summary: Summary, version: str) -> N
     elif known is not None and known.size > found.size:
         summary.skipped.append((found.source.path, "a longer state of this log has been imported before"))
     elif known is not None and (known.fingerprint, known.clock) == (found.fingerprint, clock_text(found.batch)):
-        summary.unchanged.append(found.source)
-        summary.unchanged_gave_rows |= known.records > 0
+        _note_unchanged(store, found.source, summary)
     else:
         store.add(found.source, found.batch, found.size, found.fingerprint)
         # Its rows are in the database now.
         found.batch = Batch(found.batch.run, found.batch.format, found.batch.records)
         summary.read.append(found)
+
+
+def _note_unchanged(store: Store, source: Source, summary: Summary) -> None:
+    known = store.known(source)
+    summary.unchanged.append(source)
+    summary.unchanged_gave_rows |= known is not None and known.records > 0
 
 
 def _clock(source: Source, default: Clock) -> Clock:

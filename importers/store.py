@@ -69,6 +69,16 @@ class Store:
         ).fetchone()
         return Known(*row) if row else None
 
+    def has_clocks_of(self, source: Source) -> bool:
+        """Tell whether the local times of a known source were read by the clocks that it would be read by now."""
+        rows = self.conn.execute(
+            """SELECT runs.key, clocks.zone, clocks.evidence FROM sources
+               JOIN clocks ON clocks.source = sources.id JOIN runs ON runs.id = clocks.run WHERE sources.key = ?""",
+            [source.key],
+        )
+        clocks = ((source.clocks.get(run, source.clock), zone, evidence) for run, zone, evidence in rows)
+        return all((clock.name, clock.evidence) == (zone, evidence) for clock, zone, evidence in clocks)
+
     def drop_run(self, key: str) -> None:
         """Drop a run that stood for another before its run id was known. Its logs are read again as that run's."""
         row = self.conn.execute("SELECT id FROM runs WHERE key = ?", [key]).fetchone()

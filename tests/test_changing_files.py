@@ -196,20 +196,26 @@ def test_a_monitoring_database_that_is_locked(tmp_path: Path, database: Path, mo
     assert differences(readable(database), readable(whole)) == {}
 
 
-def test_a_monitoring_database_that_is_locked_as_it_is_read(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_monitoring_database_that_is_locked_as_it_is_read(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Not yet when it was found."""
+    folder = copied(DATA / "htex-chicago", tmp_path / "htex-chicago")
 
     def locked(*_: object) -> None:
         raise sqlite3.OperationalError("database is locked")
 
     with monkeypatch.context() as patch:
         patch.setattr(parsl_monitoring._Reader, "read", locked)
-        result = dnpc("import", DATA / "htex-chicago", "--db", database)
+        result = dnpc("import", folder, "--db", database)
         assert result.exit_code == 1 and "database is locked" in result.output
-    assert dnpc("import", DATA / "htex-chicago", "--db", database).exit_code == 0
+    assert dnpc("import", folder, "--db", database).exit_code == 0
     before = readable(database)
+    with sqlite3.connect(folder / "monitoring.db") as conn:
+        conn.execute("UPDATE workflow SET user = 'another'")
+    conn.close()
     monkeypatch.setattr(parsl_monitoring._Reader, "read", locked)
-    result = dnpc("import", DATA / "htex-chicago", "--db", database)
+    result = dnpc("import", folder, "--db", database)
     assert result.exit_code == 1 and "what was imported from it before stays" in result.output
     assert readable(database) == before
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from importers import parsl_log
+from importers import parsl_log, parsl_monitoring, rows
 from importers.formats import FORMATS
+from importers.rows import Batch
 from importers.times import clock_of_name
 from tests.imports import (
     copied,
@@ -151,9 +152,9 @@ def test_a_renamed_run_directory(once: dict[str, Path], database: Path, tmp_path
     (folder / "001").rename(folder / "000")
     import_logs(database, folder)
     ours, theirs = readable(database), readable(once["runinfo"])
-    for rows in (ours, theirs):
+    for found in (ours, theirs):
         # The report says where a source was found.
-        rows["sources"] = sorted((row[:2] + row[3:] for row in rows["sources"]), key=repr)
+        found["sources"] = sorted((row[:2] + row[3:] for row in found["sources"]), key=repr)
     assert differences(ours, theirs) == {}
 
 
@@ -297,6 +298,48 @@ def test_logs_that_grow(
     same(database, once[name])
 
 
+@pytest.mark.parametrize("name", FOLDERS)
+def test_logs_that_grow_are_read_again_in_parts(
+    once: dict[str, Path], database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    folder = copied(DATA / name, tmp_path / "growing")
+    for path in logs_of(folder):
+        if path.suffix == ".db":
+            begin(path)
+        else:
+            cut(path, 0.6, at_line=True)
+    import_logs(database, folder)
+    read_in_blocks(monkeypatch, 5000)
+    for module, size, value in (
+        (rows, "MANY", 7),
+        (rows, "MANY_ROWS", 5),
+        (parsl_monitoring, "LARGE", 0),
+        (parsl_monitoring, "CHUNK", 7),
+        (parsl_monitoring, "SPANS_KEPT", 5),
+    ):
+        monkeypatch.setattr(module, size, value)
+    parts = []
+    handed_over = Batch.hand_over
+
+    def counted(batch: Batch) -> None:
+        parts.append(batch.sink is not None)
+        handed_over(batch)
+
+    monkeypatch.setattr(Batch, "hand_over", counted)
+    import_logs(database, DATA / name)
+    assert sum(parts) > 10
+    same(database, once[name])
+
+
+def begin(path: Path) -> None:
+    """Make a monitoring.db as it was when the later half of its tasks had not begun, and others not ended."""
+    with closing(sqlite3.connect(path)) as conn, conn:
+        for table in ("task", "try", "status", "resource"):
+            conn.execute(f"DELETE FROM {table} WHERE task_id > (SELECT max(task_id) / 2 FROM task)")
+        conn.execute("UPDATE task SET task_time_returned = NULL WHERE task_id % 3 = 0")
+        conn.execute("DELETE FROM status WHERE task_id % 3 = 0 AND task_status_name LIKE '%done'")
+
+
 def cut(path: Path, share: float, at_line: bool) -> None:
     """Cut a log, but not before its run id: what is no run yet is read again when it is one."""
     data = path.read_bytes()
@@ -376,15 +419,18 @@ def test_a_run_log_that_had_no_run_id_yet(once: dict[str, Path], database: Path,
     same(database, once[name])
 
 
-def test_a_log_that_can_not_be_read_any_more(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import_logs(database, DATA / "two-htex")
+def test_a_log_that_can_not_be_read_any_more(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = copied(DATA / "two-htex", tmp_path / "two-htex")
+    import_logs(database, folder)
     before = every_row(database)
+    (log,) = folder.glob("*/parsl.log")
+    log.write_bytes(log.read_bytes() + b"more\n")
 
     def fail(*_: object) -> str:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(parsl_log, "read", fail)
-    summary = import_logs(database, DATA / "two-htex")
+    summary = import_logs(database, folder)
     assert [path.name for path, why in summary.skipped if "Permission denied" in why] == ["parsl.log"]
     assert every_row(database) == before
 
