@@ -24,7 +24,7 @@ from importers.runs import has_tasks, read_run
 from importers.sources import Importer, Source, Unread, find_sources
 from importers.store import Store, clock_text
 from importers.times import Clock, clock_of_name, clock_of_offset, machine_clock
-from importers.unchanged import unchanged
+from importers.unchanged import parted
 
 MOST_JOBS = 4
 """More processes read faster than this one writes."""
@@ -125,11 +125,9 @@ def import_paths(
                 in_parts &= known.size <= size_of(source) and store.has_clocks_of(source)
             return partial(store.add_part, source) if in_parts else None
 
-        same = unchanged(sources, store, formats, jobs, progress)
-        for source in sources:
-            if source.key in same:
-                _note_unchanged(store, source, summary)
-        changed = [source for source in sources if source.key not in same]
+        changed, same = parted(sources, store, formats, jobs, progress)
+        for source in same:
+            _note_unchanged(store, source, summary)
         read = reading or partial(read_all, jobs=jobs)
         for found in read(changed, formats, progress=progress, sink_of=sink_of) if changed else ():
             _store(store, found, summary, formats.version(found.source.importer))

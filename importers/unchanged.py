@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 
 from importers.formats import Formats
 from importers.reading import size_of
@@ -17,49 +16,44 @@ PIECE = 1 << 20
 """Bytes that are read at a time."""
 
 
-def unchanged(
+def parted(
     sources: list[Source], store: Store, formats: Formats, jobs: int, progress: Callable[[int], object]
-) -> set[str]:
-    """Return the keys of sources whose rows are in the database, read from the same content by the same clocks.
+) -> tuple[list[Source], list[Source]]:
+    """Return the sources that are to be read, and those whose rows are in the database from the same bytes and clocks.
 
-    An importer that reads more than a source's own files makes its fingerprint of more, too: such a source is not
-    told here, but read. ``jobs`` is how many files are looked at together. ``progress`` is told the bytes of each that
-    is unchanged.
+    An importer that reads more than a source's own files makes its fingerprint of more, too: such a source is read.
+    ``jobs`` is how many files are looked at together. ``progress`` is told the bytes of each that is not to be read.
     """
     # What these runs stood for is dropped, and read again as that.
     dropped = {source.run.stand_in for source in sources if source.run.run_id is not None}
-    asked = []
-    for source in sources:
-        known = store.known(source)
-        if (
-            known is not None
-            and known.size == size_of(source)
-            and source.run.key not in dropped
-            and store.has_clocks_of(source)
-        ):
-            asked.append((source, known.fingerprint))
+    before = [None if source.run.key in dropped else _fingerprint_before(source, store) for source in sources]
+    changed, same = [], []
     with ThreadPoolExecutor(jobs) as threads:
-        found = threads.map(lambda source: _fingerprint(_files(source, formats)), [source for source, _ in asked])
-        same = set()
-        for (source, before), now in zip(asked, found, strict=True):
-            if now is not None and before == formats.version(source.importer) + now:
-                same.add(source.key)
+        now = threads.map(lambda source, known: known and _fingerprint(source, formats), sources, before)
+        for source, known, found in zip(sources, before, now, strict=True):
+            if known is not None and known == found:
+                same.append(source)
                 progress(size_of(source))
-    return same
+            else:
+                changed.append(source)
+    return changed, same
 
 
-def _files(source: Source, formats: Formats) -> list[Path]:
-    files_of = getattr(formats.importers[source.importer], "files_of", None)
-    return files_of(source) if files_of else [source.path]
+def _fingerprint_before(source: Source, store: Store) -> str | None:
+    """Return the fingerprint of a source that looks as it did when it was imported, else None."""
+    known = store.known(source)
+    is_alike = known is not None and known.size == size_of(source) and store.has_clocks_of(source)
+    return known.fingerprint if known and is_alike else None
 
 
-def _fingerprint(paths: Iterable[Path]) -> str | None:
-    """Return the SHA-1 of what files hold, one after the other; None where one of them can not be read."""
+def _fingerprint(source: Source, formats: Formats) -> str | None:
+    """Return the fingerprint that a source has if it is made of its files alone; None where they can not be read."""
     found = hashlib.sha1(usedforsecurity=False)
+    files_of = getattr(formats.importers[source.importer], "files_of", None)
     with suppress(OSError):
-        for path in paths:
+        for path in files_of(source) if files_of else [source.path]:
             with path.open("rb") as file:
                 while piece := file.read(PIECE):
                     found.update(piece)
-        return found.hexdigest()
+        return formats.version(source.importer) + found.hexdigest()
     return None

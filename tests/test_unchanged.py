@@ -16,7 +16,7 @@ from importers.reading import ReadSource, Sink, read_all
 from importers.rows import Batch
 from importers.runs import Run
 from importers.sources import Source
-from importers.unchanged import unchanged
+from importers.unchanged import parted
 from tests.imports import copied, every_row, import_logs, query
 from tests.runs import DATA
 
@@ -80,6 +80,19 @@ def test_another_content_of_the_same_size(tmp_path: Path) -> None:
     assert query(database, named) == [(before.count(b"submitted for App "),)]
 
 
+def test_a_longer_copy_beside_one_that_is_unchanged(tmp_path: Path) -> None:
+    """Two states of one log are one source."""
+    folder, database = copied(DATA / "two-htex", tmp_path / "older"), tmp_path / "dnpc.sqlite3"
+    (log,) = folder.glob("*/parsl.log")
+    text = log.read_bytes()
+    log.write_bytes(text[: text.rfind(b"\n", 0, len(text) * 3 // 4) + 1])
+    import_logs(database, folder)
+    assert read_by(database, folder, DATA / "two-htex") == [("parsl_log", "parsl.log")]
+    import_logs(tmp_path / "whole.sqlite3", DATA / "two-htex")
+    events = "SELECT * FROM event ORDER BY uuid"
+    assert query(database, events) == query(tmp_path / "whole.sqlite3", events)
+
+
 def test_rows_that_are_in_the_write_ahead_log_alone(tmp_path: Path) -> None:
     folder, database = copied(DATA / "htex-chicago", tmp_path / "runinfo"), tmp_path / "dnpc.sqlite3"
     monitoring = folder / "monitoring.db"
@@ -122,9 +135,9 @@ def test_a_run_that_stood_for_one_that_is_known_now(tmp_path: Path) -> None:
     with open_store(tmp_path / "dnpc.sqlite3") as store:
         store.add(before, batch, len(b"a line\n"), hashlib.sha1(b"a line\n").hexdigest())
 
-        def found(*sources: Source) -> set[str]:
-            return unchanged(list(sources), store, Formats(), 1, lambda size: None)
+        def unchanged(*sources: Source) -> list[Source]:
+            return parted(list(sources), store, Formats(), 1, lambda size: None)[1]
 
-        assert found(before) == {before.key}
-        assert found(before, now) == set()
+        assert unchanged(before) == [before]
+        assert unchanged(before, now) == []
         store.flush()
