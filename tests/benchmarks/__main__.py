@@ -222,20 +222,26 @@ def measure_monitoring(folder: Path, tasks: int, rounds: int) -> list[Result]:
 
 
 def measure_adding(folder: Path, tasks: int, rounds: int) -> list[Result]:
-    """Measure how long one more run takes in a database of a hundred, against the same in an empty one."""
+    """Measure how long one more run takes in a database of a hundred, against the same in an empty one.
+
+    Once where that run is named, and once where the folder of all runs is.
+    """
     for number in range(RUNS_BEFORE):
         write_run(folder / "runinfo" / f"{number:03}", tasks, str(UUID(int=number)))
-    write_run(folder / "added" / "000", tasks, str(UUID(int=RUNS_BEFORE)))
     before, database = folder / "before.sqlite3", folder / "dnpc.sqlite3"
     run(dnpc_import(folder / "runinfo", before))
-    command = dnpc_import(folder / "added", database)
-    ratios, added = [], []
+    more = folder / "runinfo" / f"{RUNS_BEFORE:03}"
+    write_run(more, tasks, str(UUID(int=RUNS_BEFORE)))
+    command = dnpc_import(more, database)
+    ratios, added, whole = [], [], []
     for _ in range(rounds):
         database.unlink(missing_ok=True)
         alone = run(command).seconds
         shutil.copyfile(before, database)
         added.append(run(command).seconds)
         ratios.append(added[-1] / alone)
+        shutil.copyfile(before, database)
+        whole.append(run(dnpc_import(folder / "runinfo", database)).seconds)
     return [
         ratio_of(
             "adding",
@@ -244,6 +250,7 @@ def measure_adding(folder: Path, tasks: int, rounds: int) -> list[Result]:
             ADDING_TARGET,
         ),
         Result("import", "dnpc import of the added run, median", f"{statistics.median(added):.2f} s"),
+        Result("import all", "dnpc import of the folder of all runs, median", f"{statistics.median(whole):.2f} s"),
     ]
 
 
