@@ -31,7 +31,7 @@ def parted(
     with ThreadPoolExecutor(jobs) as threads:
         now = threads.map(lambda source, known: known and _fingerprint(source, formats), sources, before)
         for source, known, found in zip(sources, before, now, strict=True):
-            if known is not None and known == found:
+            if known and known == found:
                 same.append(source)
                 progress(size_of(source))
             else:
@@ -40,7 +40,10 @@ def parted(
 
 
 def _fingerprint_before(source: Source, store: Store) -> str | None:
-    """Return the fingerprint of a source that looks as it did when it was imported, else None."""
+    """Return the fingerprint of a source that looks as it did when it was imported, else None.
+
+    It is empty where its importer failed.
+    """
     known = store.known(source)
     is_alike = known is not None and known.size == size_of(source) and store.has_clocks_of(source)
     return known.fingerprint if known and is_alike else None
