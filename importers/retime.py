@@ -136,16 +136,19 @@ def _order(conn: sqlite3.Connection, read: list[tuple[int, int, Clock]]) -> Iter
                 together[run, moment, back].append(source)
     for (run, moment, back), sources in together.items():
         events = conn.execute(
-            """SELECT source, span, time, type, n FROM spans JOIN events ON events.span = spans.id
+            """SELECT source, span, time, events.type, n FROM spans JOIN events ON events.span = spans.id
                WHERE spans.run = ? AND source IN (SELECT value FROM json_each(?)) AND time BETWEEN ? AND ?
                ORDER BY source, events.offset, time""",
             [run, json.dumps(sources), moment - _NEAR, moment + _NEAR],
         ).fetchall()
-        later = [
-            event
-            for _source, group in groupby(events, itemgetter(0))
-            for event in _after_set_back(list(group), moment, back)
-        ]
+        (begun,) = conn.execute(
+            "SELECT min(first_time) FROM sources WHERE run = ? AND importer = 'parsl_log'", [run]
+        ).fetchone()
+        later = []
+        for _source, group in groupby(events, itemgetter(0)):
+            of_log = list(group)
+            places = after_set_back([event[2] for event in of_log], moment, back, begun or 0.0)
+            later += [of_log[place] for place in places]
         conn.executemany(
             "UPDATE OR REPLACE events SET time = round(time + ?, 6) WHERE span = ? AND time = ? AND type = ? AND n = ?",
             [(back, *event[1:]) for event in later],
@@ -157,21 +160,17 @@ def _order(conn: sqlite3.Connection, read: list[tuple[int, int, Clock]]) -> Iter
             _bound_source(conn, source)
 
 
-Event = tuple[int, int, float, int, int]
-"""Source, span, UTC seconds, type, n."""
+_LATE = 300.0
+"""Seconds by which the clock of another host may be behind."""
 
 
-def _after_set_back(events: list[Event], moment: float, back: float) -> list[Event]:
-    places = after_set_back([event[2] for event in events], moment, back)
-    return [events[place] for place in places]
-
-
-def after_set_back(times: Sequence[float], moment: float, back: float) -> list[int]:
+def after_set_back(times: Sequence[float], moment: float, back: float, begun: float = 0.0) -> list[int]:
     """Return the places of times that are to be later by ``back`` seconds, in the order in which a log has them.
 
     These are UTC seconds, each the earlier where local time leaves two to choose from, of a clock that was set back at
-    ``moment``. The log shows by a step back where that was. Where it shows none, it was in its longest pause. Before
-    the first line and after the last, that is taken to be half of what the clock was set back.
+    ``moment``. The log shows by a step back where that was. Where it shows none, it was in its longest pause; before
+    the first line and after the last, that is taken to be half of what the clock was set back. It was before any
+    time at which the run had not ``begun``.
     """
     doubtful = [place for place, time in enumerate(times) if moment - back <= time < moment]
     if not doubtful:
@@ -181,7 +180,8 @@ def after_set_back(times: Sequence[float], moment: float, back: float) -> list[i
     before = local[first - 1] if first else local[first] - back / 2
     after = local[last + 1] if last + 1 < len(times) else local[last] + back / 2
     steps = [late - early for early, late in pairwise([before, *(local[place] for place in doubtful), after])]
+    too_early = (n for n, place in enumerate(doubtful) if times[place] < begun - _LATE)
+    possible = range(next(too_early, len(doubtful)) + 1)
     # Of equal pauses the last, so that times stay the earlier ones.
-    longest = max(range(len(steps)), key=lambda n: (steps[n], n))
-    turn = steps.index(min(steps)) if min(steps) < -back / 2 else longest
+    turn = max(possible, key=lambda n: (steps[n] < -back / 2, abs(steps[n]), n))
     return doubtful[turn:]

@@ -61,8 +61,9 @@ def _clock_of_json(log: BinaryIO, size: int) -> Clock | None:
 
 
 def _clock(first: Shown, turned: list[tuple[Shown, Shown]]) -> Clock:
-    changes = sorted((_moment_of_change(early, late), late.offset) for early, late in turned)
-    return Clock(zone_of(first.offset), "log", tuple(changes) if len(changes) <= _MOST_CHANGES else ())
+    believed = turned if len(turned) <= _MOST_CHANGES else []
+    changes = sorted((_moment_of_change(early, late), late.offset) for early, late in believed)
+    return Clock(zone_of(first.offset), "log", tuple(changes))
 
 
 def _record_from(log: BinaryIO, place: int, until: int) -> Shown | None:
