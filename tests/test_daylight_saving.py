@@ -17,7 +17,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from importers.retime import after_set_back
@@ -135,6 +135,15 @@ def test_htex_logs_with_local_times(tmp_path: Path, database: Path, which: str, 
         compare(database, now, UNSAID, 0.00101)
 
 
+def test_other_processes_read_by_the_same_clock(tmp_path: Path, database: Path) -> None:
+    folder, how = stretch(MONITORED, tmp_path / "runinfo", *AUTUMN, hours=4, east=-6)
+    in_old_dialect(folder, how.zone)
+    import_logs(database, folder, jobs=3)
+    once = tmp_path / "once.sqlite3"
+    import_logs(once, folder, jobs=1)
+    same(database, once)
+
+
 def test_htex_logs_without_the_runs_own_by_the_rules_of_a_zone(tmp_path: Path, database: Path) -> None:
     folder, how = stretch("runinfo/000", tmp_path / "now/runinfo/000", *AUTUMN, hours=0.8, east=0)
     old = Path(shutil.copytree(folder, tmp_path / "old/runinfo/000"))
@@ -237,6 +246,9 @@ def test_the_report_and_the_same_import_again(tmp_path: Path, database: Path) ->
     result = dnpc("import", folder, "--db", database)
     assert f"{told(how)} (log)" in result.output
     assert query(database, "SELECT utc_offset FROM runs") == [(-5 * 3600.0,)]
+    # parsl.log itself has epoch seconds.
+    shown = "SELECT clock, zone, evidence FROM sources JOIN clocks ON source = sources.id WHERE importer = 'parsl_log'"
+    assert query(database, shown) == [("epoch seconds", told(how), "log")]
     first = every_row(database)
     again = dnpc("import", folder, "--db", database, "--timezone", "Asia/Tokyo")
     assert again.exit_code == 0
@@ -301,6 +313,14 @@ def test_a_log_that_is_cut_anywhere_is_read_as_far_as_it_goes(count: int, place:
     clock = clock_in(log)
     whole = [line for line in log.splitlines() if len(line) >= len("1793516400.000000 2026-11-01 01:00:00 ")]
     assert bool(clock.changes) == (float(whole[-1][:17]) >= turn)
+
+
+def test_a_zone_that_a_program_sets_is_another_from_then_on() -> None:
+    """No zone changes then, so that it is the second of the first record that shows it."""
+    times = [1795397704.25 + n * 0.75 for n in range(4000)]
+    turn = times[2345]
+    log = b"".join(record(time, -21600 if time < turn else 0) for time in times)
+    assert clock_in(log).changes == ((int(turn), 0.0),)
 
 
 @pytest.mark.parametrize("step", [-1800.0, -60.0, 47.0, 5000.0])
@@ -395,6 +415,9 @@ def test_a_jsonlog_of_a_thousand_years() -> None:
 
 @settings(deadline=None)
 @given(st.sampled_from(sorted(CHANGES.values())), st.integers(-20_000_000_000, 20_000_000_000))
+@example(AUTUMN, 0)
+@example(AUTUMN, 3_600_000_000)
+@example(CHANGES["Chicago, spring"], 0)
 def test_a_clock_with_a_change_is_that_of_the_zone(change: tuple[str, datetime], apart: int) -> None:
     zone, moment = change
     turn = micros(moment)
