@@ -14,6 +14,7 @@ from collections import Counter
 from typing import BinaryIO
 from zoneinfo import ZoneInfo, available_timezones
 
+from importers.pattern import LATEST
 from importers.times import Clock, naive_seconds, utc_offset, zone_of
 from importers.turns import Shown, turns
 
@@ -98,11 +99,15 @@ def _last_record(log: BinaryIO, size: int) -> Shown | None:
 def _shown(start: int, match: re.Match[bytes]) -> Shown | None:
     """Return what a record of a text log shows, that was found in bytes which start at a place."""
     time, naive = float(match[1]), naive_seconds(match[2].decode())
-    offset = None if naive is None else utc_offset(naive, time)
+    offset = _offset(naive, time)
     # Both are of one reading of the clock, so that a record in which they are not is damaged.
     if naive is None or offset is None or not -1 <= naive - math.floor(time) - offset <= 1:
         return None
     return Shown(start + match.start() + 1, time, offset)
+
+
+def _offset(naive: float | None, time: float) -> float | None:
+    return utc_offset(naive, time) if naive is not None and 0 <= time <= LATEST else None
 
 
 def _json_record(lines: bytes, name: str) -> Shown | None:
@@ -112,10 +117,9 @@ def _json_record(lines: bytes, name: str) -> Shown | None:
             try:
                 record = json.loads(line)
                 naive, time = naive_seconds(str(record[name])), float(record["created"])
-                offset = None if naive is None else utc_offset(naive, time)
             except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
                 continue
-            if offset is not None:
+            if (offset := _offset(naive, time)) is not None:
                 return Shown(0, time, offset)
     return None
 

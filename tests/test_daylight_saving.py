@@ -11,8 +11,10 @@ import os
 import random
 import shutil
 import sqlite3
+from bisect import bisect_left
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -23,6 +25,7 @@ from hypothesis import strategies as st
 from importers.retime import after_set_back
 from importers.run_clock import shown_clock
 from importers.times import Clock, UnknownZone, clock_of_name, clock_of_offset
+from importers.turns import Shown, turns
 from tests import runs
 from tests.imports import differences, dnpc, every_row, import_logs, query, readable, rewrite
 from tests.stretched import EPOCH_AND_LOCAL, MONITORING_TIMES, Stretched, micros, stretch, text_in
@@ -355,6 +358,28 @@ def test_offsets_without_end_are_not_believed() -> None:
     assert clock_in(log) == clock_of_offset(0)
 
 
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 400), st.integers(0, 2)), min_size=2, max_size=60))
+def test_every_change_between_records_far_apart_is_found(apart: list[tuple[int, int]]) -> None:
+    """So far that there may be two changes between any of them."""
+    places = [sum(step for step, _offset in apart[:n]) for n in range(len(apart))]
+    shown = [Shown(at, 1e7 * n, offset) for n, (at, (_step, offset)) in enumerate(zip(places, apart, strict=True))]
+    found = turns(lambda place: shown[bisect_left(places, place)], shown[0], shown[-1])
+    assert found == [pair for pair in pairwise(shown) if pair[0].offset != pair[1].offset]
+
+
+@pytest.mark.parametrize("block", [1 << 12, (1 << 12) + (1 << 14)])
+def test_the_first_record_is_found_where_pieces_of_the_file_meet(block: int) -> None:
+    for before in range(block - 130, block + 10):
+        log = b"x" * before + b"\n" + record(1795397704.5, 3600) + record(1795397705.5, 7200)
+        assert clock_in(log).offset(0) == 3600, before
+
+
+def test_times_at_the_end_of_time_show_nothing() -> None:
+    log = record(253370764799.5, 0) + record(253370764799.5 + 7200, -7200) + b"x\n"
+    assert shown_clock(io.BytesIO(log), 0) is None
+
+
 @pytest.mark.parametrize("which", CHANGES)
 def test_records_days_apart_have_the_change_of_a_zone_between(which: str) -> None:
     zone, moment = CHANGES[which]
@@ -432,6 +457,8 @@ def test_a_clock_with_a_change_is_that_of_the_zone(change: tuple[str, datetime],
     set_back = [(turn / 1e6, before - after)] if before > after else []
     assert clock.set_backs(turn / 1e6 - 9000, turn / 1e6 + 9000) == set_back
     assert clock_of_name(zone).set_backs(turn / 1e6 - 9000, turn / 1e6 + 9000) == set_back
+    for first, last in ((-9000, -3601), (1, 9000)):
+        assert clock.set_backs(turn / 1e6 + first, turn / 1e6 + last) == []
 
 
 @pytest.mark.parametrize("name", [
@@ -454,6 +481,20 @@ def test_the_order_of_lines_tells_where_a_clock_was_set_back(apart: list[int]) -
     assert [at + back * (n in set(later)) for n, at in enumerate(first)] == true
     # Once told apart, they stay.
     assert after_set_back(true, moment, back) == []
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(-120, 120), max_size=12), st.integers(-200, 200))
+def test_what_was_told_apart_stays(minutes: list[int], begun: int) -> None:
+    """The next import of the run asks again."""
+    moment, back = 1793516400.0, 3600.0
+    times = [moment + 60 * minute for minute in minutes]
+    found = after_set_back(times, moment, back, moment + 60 * begun)
+    assert all(moment - back <= times[place] < moment for place in found)
+    moved = [time + back * (place in set(found)) for place, time in enumerate(times)]
+    assert after_set_back(moved, moment, back, moment + 60 * begun) == []
+    early = [time for time in moved if moment - back <= time < moment and time < moment + 60 * begun - 300]
+    assert early == []
 
 
 @pytest.mark.parametrize(("minutes", "later"), [
