@@ -44,11 +44,11 @@ def shown_clock(log: BinaryIO, line: int) -> Clock | None:
     Raises OSError.
     """
     size = log.seek(0, 2)
-    first = _record_from(log, line, line + 1) or _record_from(log, 0, max(line, _HEAD))
+    first = record_from(log, line, line + 1) or record_from(log, 0, max(line, _HEAD))
     if first is None:
         return _clock_of_json(log, size)
     last = _last_record(log, size) or first
-    return _clock(first, turns(lambda place: _record_from(log, place, last.place) or last, first, last))
+    return _clock(first, turns(lambda place: record_from(log, place, last.place) or last, first, last))
 
 
 def _clock_of_json(log: BinaryIO, size: int) -> Clock | None:
@@ -67,7 +67,7 @@ def _clock(first: Shown, turned: list[tuple[Shown, Shown]]) -> Clock:
     return Clock(zone_of(first.offset), "log", tuple(changes))
 
 
-def _record_from(log: BinaryIO, place: int, until: int) -> Shown | None:
+def record_from(log: BinaryIO, place: int, until: int) -> Shown | None:
     """Return the first record that begins at or after a place, and before another; None where there is none."""
     start = place - 1
     log.seek(max(start, 0))

@@ -23,7 +23,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from importers.retime import after_set_back
-from importers.run_clock import shown_clock
+from importers.run_clock import record_from, shown_clock
 from importers.times import Clock, UnknownZone, clock_of_name, clock_of_offset
 from importers.turns import Shown, turns
 from tests import runs
@@ -373,6 +373,19 @@ def test_the_first_record_is_found_where_pieces_of_the_file_meet(block: int) -> 
     for before in range(block - 130, block + 10):
         log = b"x" * before + b"\n" + record(1795397704.5, 3600) + record(1795397705.5, 7200)
         assert clock_in(log).offset(0) == 3600, before
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 9000), min_size=1, max_size=12), st.randoms(use_true_random=False))
+def test_the_record_at_or_after_a_place(junk: list[int], rng: random.Random) -> None:
+    pieces = [b"x" * size + b"\n" + record(1795397704.5 + n, 3600) for n, size in enumerate(junk)]
+    log = b"".join(pieces)
+    places = [len(b"".join(pieces[:n])) + size + 1 for n, size in enumerate(junk)]
+    for place in (*places, *(rng.randrange(len(log)) for _ in range(20))):
+        later = [at for at in places if at >= place]
+        found = record_from(io.BytesIO(log), place, len(log))
+        assert (found.place if found else None) == (later[0] if later else None)
+        assert record_from(io.BytesIO(log), place, min([*later, len(log)])) is None
 
 
 def test_times_at_the_end_of_time_show_nothing() -> None:
