@@ -48,7 +48,7 @@ def retime(conn: sqlite3.Connection, touched: Collection[int]) -> set[int]:
         if new != old:
             _move(conn, source, run, key, old, new)
             moved.add(run)
-        if run in moved or run in touched:
+        if run in touched:
             read.append((source, run, new))
     return moved | set(_order(conn, read))
 
@@ -172,10 +172,11 @@ def after_set_back(times: Sequence[float], moment: float, back: float, begun: fl
     the first line and after the last, that is taken to be half of what the clock was set back. It was before any
     time at which the run had not ``begun``.
     """
-    doubtful = [place for place, time in enumerate(times) if moment - back <= time < moment]
+    # As the clock showed them, which is the same for those that have been told apart before.
+    local = [time if time < moment else time - back for time in times]
+    doubtful = [place for place, time in enumerate(local) if moment - back <= time < moment]
     if not doubtful:
         return []
-    local = [time if time < moment else time - back for time in times]
     first, last = doubtful[0], doubtful[-1]
     before = local[first - 1] if first else local[first] - back / 2
     after = local[last + 1] if last + 1 < len(times) else local[last] + back / 2
@@ -184,4 +185,4 @@ def after_set_back(times: Sequence[float], moment: float, back: float, begun: fl
     possible = range(next(too_early, len(doubtful)) + 1)
     # Of equal pauses the last, so that times stay the earlier ones.
     turn = max(possible, key=lambda n: (steps[n] < -back / 2, abs(steps[n]), n))
-    return doubtful[turn:]
+    return [place for place in doubtful[turn:] if times[place] < moment]

@@ -498,6 +498,7 @@ def test_the_order_of_lines_tells_where_a_clock_was_set_back(apart: list[int]) -
 
 @settings(deadline=None)
 @given(st.lists(st.integers(-120, 120), max_size=12), st.integers(-200, 200))
+@example([-80, -14, 24, -56, -87], -196)
 def test_what_was_told_apart_stays(minutes: list[int], begun: int) -> None:
     """The next import of the run asks again."""
     moment, back = 1793516400.0, 3600.0
