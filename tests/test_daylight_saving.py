@@ -136,6 +136,8 @@ def test_htex_logs_with_local_times(tmp_path: Path, database: Path, which: str, 
     assert query(database, "SELECT DISTINCT clock FROM sources WHERE importer = 'htex'") == [(f"{told(how)} (log)",)]
     if wrong == 0:
         compare(database, now, UNSAID, 0.00101)
+    bounds = "SELECT min(time), max(time) FROM events WHERE source = sources.id"
+    assert query(database, f"SELECT path FROM sources WHERE (first_time, last_time) <> ({bounds})") == []
 
 
 def test_other_processes_read_by_the_same_clock(tmp_path: Path, database: Path) -> None:
@@ -513,6 +515,7 @@ def test_what_was_told_apart_stays(minutes: list[int], begun: int) -> None:
 
 @pytest.mark.parametrize(("minutes", "later"), [
     ([-90, -65, -59, -30], 0),  # it ends in the hour
+    ([-70, -59, -20], 1),  # it does, and a pause in it is longer than half of it
     ([-59, -50, -40, -30, -20, -10, -2, 62, 70], 7),  # it begins in the hour, and goes on after it
     ([-65, -59, -50, -10, -5, 61], 2),  # no step back, a pause in the hour
     ([-30], 0),
