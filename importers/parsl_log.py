@@ -434,8 +434,8 @@ def read(source: Source, batch: Batch, progress: Progress) -> str:
     if source.run.run_id is None:
         # Unless its head is missing, this log names its run in another way. Its tasks are read, of a run of their own.
         batch.reject(DRIFT, 0, "a log with tasks but no run id: which run it is of is not known")
-    elif source.run.utc_offset is not None:
-        batch.run_offsets[source.run.run_id] = source.run.utc_offset
+    elif source.run.clock is not None:
+        batch.shown_clocks[source.run.run_id] = source.run.clock
     reader, threads = Reader(batch, source.path.name), Threads(source.run.key)
     found = blocks(source.path, fingerprint, batch, progress)
     while together := deque(islice(found, BLOCKS_AT_ONCE)):

@@ -28,7 +28,7 @@ from importers.readonly import open_readonly
 from importers.rows import Batch, attributes_of, storable
 from importers.runs import RUN_LOGS, Run, read_run, run_name
 from importers.sources import Progress, Source
-from importers.times import Clock, clock_of_offset, naive_seconds
+from importers.times import Clock, naive_seconds
 
 NAME = "parsl_monitoring"
 
@@ -115,7 +115,7 @@ def clocks_beside(path: Path) -> dict[str, Clock]:
     for log in sorted(log for name in RUN_LOGS for log in path.parent.glob(f"*/{name}")):
         with suppress(OSError):  # it is reported where that log is read
             runs.add(read_run(log.parent))
-    return {run.key: clock_of_offset(run.utc_offset) for run in runs if run.utc_offset is not None}
+    return {run.key: run.clock for run in runs if run.clock is not None}
 
 
 def files_of(source: Source) -> list[Path]:

@@ -19,11 +19,12 @@ from importers.pattern_file import PatternFormat
 from importers.plugins import Outside
 from importers.reading import SMALL, Reading, ReadSource, Sink, no_cycle_collection, read_all, size_of
 from importers.readonly import open_readonly
+from importers.retime import retime, shown_clocks
 from importers.rows import Batch
 from importers.runs import has_tasks, read_run
 from importers.sources import Importer, Source, Unread, find_sources
 from importers.store import Store, clock_text
-from importers.times import Clock, clock_of_name, clock_of_offset, machine_clock
+from importers.times import Clock, clock_of_name, machine_clock
 from importers.unchanged import parted
 
 MOST_JOBS = 4
@@ -104,12 +105,12 @@ def import_paths(
         raise NothingToImport(_nothing(paths, chosen, summary.skipped, notes))
     summary.skipped += notes
     summary.failed = any(isinstance(importer, Outside) and importer.failures for importer in chosen)
-    told, offsets = _clocks_before(database)
+    told, shown = _clocks_before(database)
     if timezone_is_given:
         told = {}
     sources = [
         replace(source, clock=_clock(source, told.get(source.run.key, clock)))
-        for source in _with_clocks(sources, told, offsets)
+        for source in _with_clocks(sources, told, shown)
     ]
     size = sum(size_of(source) for source in sources)
     started(size)
@@ -133,7 +134,7 @@ def import_paths(
             _store(store, found, summary, formats.version(found.source.importer))
         summary.skipped += _not_read_again(store.dropped, sources)
         store.flush()
-        store.retime()
+        store.touched |= retime(store.conn, store.touched)
         runs = links.link(store.conn, store.touched, store.made)
         sequences.update(store.conn, runs, formats.root_types())
         worker_stays.update(store.conn, runs)
@@ -194,12 +195,11 @@ def _note_unchanged(store: Store, source: Source, summary: Summary) -> None:
 
 def _clock(source: Source, default: Clock) -> Clock:
     """Return the clock for a source's local times: its run's, where the run's log shows it."""
-    offset = source.run.utc_offset
-    return default if offset is None else clock_of_offset(offset)
+    return source.run.clock or default
 
 
-def _clocks_before(database: Path) -> tuple[dict[str, Clock], dict[str, float]]:
-    """Return what earlier imports know of runs: the clocks that they were told, and the offsets that logs show."""
+def _clocks_before(database: Path) -> tuple[dict[str, Clock], dict[str, Clock]]:
+    """Return what earlier imports know of runs: the clocks that they were told, and those that logs show."""
     if not database.is_file():
         return {}, {}  # open_store says so of what is no file: to open a pipe could wait for ever
     try:
@@ -208,16 +208,14 @@ def _clocks_before(database: Path) -> tuple[dict[str, Clock], dict[str, float]]:
                 """SELECT runs.key, max(clocks.zone) FROM clocks JOIN runs ON runs.id = clocks.run
                    WHERE clocks.evidence = 'option' GROUP BY runs.key"""
             )
-            clocks = {key: clock_of_name(zone) for key, zone in told}
-            return clocks, dict(conn.execute("SELECT key, utc_offset FROM runs WHERE utc_offset IS NOT NULL"))
+            return {key: clock_of_name(zone) for key, zone in told}, shown_clocks(conn)
     except sqlite3.Error:
         return {}, {}  # open_store says what is wrong with it
 
 
-def _with_clocks(sources: list[Source], told: dict[str, Clock], offsets: dict[str, float]) -> Iterator[Source]:
+def _with_clocks(sources: list[Source], told: dict[str, Clock], before: dict[str, Clock]) -> Iterator[Source]:
     """Add the clocks of runs that this import or an earlier one knows to the sources that hold many runs."""
-    shown = offsets | {s.run.key: s.run.utc_offset for s in sources if s.run.utc_offset is not None}
-    clocks = told | {run: clock_of_offset(offset) for run, offset in shown.items()}
+    clocks = told | before | {s.run.key: s.run.clock for s in sources if s.run.clock is not None}
     for source in sources:
         yield replace(source, clocks=source.clocks | clocks) if not source.run.directory else source
 

@@ -167,7 +167,9 @@ class Batch:
     """Rows of type-aware tables, in columns."""
     run_names: dict[str, str] = field(default_factory=dict)
     run_clocks: dict[str, Clock] = field(default_factory=dict)
-    run_offsets: dict[str, float] = field(default_factory=dict)
+    """The clocks by which local times of runs were read."""
+    shown_clocks: dict[str, Clock] = field(default_factory=dict)
+    """The clocks of runs that this source shows: a run's own log."""
     given_up: set[object] = field(default_factory=set)
     """What a user's format is not read by any longer, because it takes too long: patterns, the time of lines."""
     # Where rows are wanted in parts: what takes a part, the number of the first span that was not in one, that of the

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,13 +10,13 @@ from pathlib import Path
 from importers.keys import surrogate_key
 from importers.neighbours import is_open
 from importers.rows import storable
-from importers.times import naive_seconds, utc_offset
+from importers.run_clock import shown_clock
+from importers.times import Clock
 
 RUN_LOGS = ("parsl.log", "parsl.jsonlog")
 
 # Both dialects end the id the same way: 'Run id is: 2cf25028-4324-447a-b42b-f813ca5d9dc4' then \n or ".
 _RUN_ID = re.compile(rb'Run id is: ([^\s"]{1,200})')
-_EPOCH_AND_LOCAL = re.compile(rb"^(\d+\.\d+) (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) ", re.MULTILINE)
 _TASK_LINE = re.compile(rb"[Tt]ask \d{1,18} (?:submitted for App|changing state|try \d{1,18} (?:launched|failed)) ")
 _HEAD = 1 << 16
 
@@ -27,19 +26,19 @@ class Run:
     """A run directory. ``key`` scopes its local ids.
 
     ``run_id`` is None where no log of the directory holds one, and then ``key`` is ``stand_in``, which stands for it.
-    ``utc_offset`` is in seconds east of UTC, None where no log shows it.
+    ``clock`` is that of its local times, None where no log shows it.
     """
 
     key: str
     run_id: str | None
-    utc_offset: float | None
+    clock: Clock | None
     directory: str
     stand_in: str = ""
 
 
 @lru_cache(maxsize=4096)
 def read_run(directory: Path) -> Run:
-    """Read the run id and the clock's offset of a run directory from the head of its log.
+    """Read the run id and the clock of a run directory from its log.
 
     The first run id in the log is the directory's own: where two DataFlowKernels live in one
     process, the log also holds the records of the later one.
@@ -48,47 +47,27 @@ def read_run(directory: Path) -> Run:
     for log in RUN_LOGS:
         found = _first_run_id(directory / log)
         if found:
-            run_id, offset = found
-            if run_id:
-                return Run(run_id, run_id, offset, name, stand_in)
+            run_id, clock = found
+            return Run(run_id, run_id, clock, name, stand_in)
     return Run(stand_in, None, None, name, stand_in)
 
 
-def _first_run_id(path: Path) -> tuple[str | None, float | None] | None:
-    """Return the first run id and the UTC offset in a log, searching block by block."""
+def _first_run_id(path: Path) -> tuple[str, Clock | None] | None:
+    """Return the first run id and the clock of a log, searching block by block."""
     if not is_open(path):
         return None
     with path.open("rb") as file:
-        head = file.read(_HEAD)
-        window = head
+        window = file.read(_HEAD)
         while True:
             match = _RUN_ID.search(window)
             # An id that touches the window's end may be cut: read on.
             if match and match.end() < len(window):
-                line = window[window.rfind(b"\n", 0, match.start()) + 1 :].split(b"\n", 1)[0]
-                return match[1].decode("utf-8", "replace"), _offset(line, head)
+                line = file.tell() - len(window) + window.rfind(b"\n", 0, match.start()) + 1
+                return match[1].decode("utf-8", "replace"), shown_clock(file, line)
             chunk = file.read(1 << 22)
             if not chunk:
                 return None
             window = window[-4096:] + chunk
-
-
-def _offset(line: bytes, head: bytes) -> float | None:
-    """Find how far east of UTC a log's clock is, from a moment that it gives both ways."""
-    match = _EPOCH_AND_LOCAL.match(line) or _EPOCH_AND_LOCAL.search(head)
-    if match:
-        naive = naive_seconds(match[2].decode())
-        return None if naive is None else utc_offset(naive, float(match[1]))
-    for text in head.splitlines():
-        # {"created": 1795397721.66, ..., "parsl.workflow_info.time_began": "2026-11-23 01:35:21.623117"}
-        if b'"parsl.workflow_info.time_began"' in text:
-            try:
-                record = json.loads(text)
-                naive = naive_seconds(str(record["parsl.workflow_info.time_began"]))
-                return None if naive is None else utc_offset(naive, float(record["created"]))
-            except (ValueError, KeyError, TypeError):
-                return None
-    return None
 
 
 @lru_cache(maxsize=4096)

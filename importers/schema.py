@@ -21,7 +21,7 @@ CREATE TABLE runs (
     id INTEGER PRIMARY KEY,
     key TEXT NOT NULL UNIQUE,      -- the run id, or what stands for it
     name TEXT,                     -- for people: 'run_htex.py 000 (2cf25028)'
-    utc_offset REAL                -- seconds east of UTC, as the run's own logs show it
+    utc_offset REAL                -- seconds east of UTC at first, as the run's own logs show it
 );
 
 /* One log file that was read. */
@@ -189,7 +189,7 @@ CREATE TABLE records (
 CREATE TABLE clocks (
     source INTEGER NOT NULL REFERENCES sources(id),
     run INTEGER NOT NULL REFERENCES runs(id),
-    zone TEXT NOT NULL,            -- 'UTC-06:00' or a zone name
+    zone TEXT NOT NULL,            -- a zone name, or 'UTC-05:00, UTC-06:00 from 2026-11-01 07:00:00 UTC'
     evidence TEXT NOT NULL,        -- 'log': the run's own log; 'option': --timezone; 'machine'
     PRIMARY KEY (source, run)
 ) WITHOUT ROWID;

@@ -8,16 +8,16 @@ import sys
 import time
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from importers import schema, sequences, worker_stays
 from importers.attribute_texts import AttributeTexts
 from importers.keys import uuid_bytes
+from importers.retime import rebound, time_columns
 from importers.rows import Batch, encode
 from importers.sources import Source
 from importers.span_ids import SpanIds
-from importers.times import Clock, clock_of_name, clock_of_offset
 
 
 class Known(NamedTuple):
@@ -141,8 +141,8 @@ class Store:
         self._drop_stand_in(source)
         for key, name in batch.run_names.items():
             self.run(key, name)
-        for key, offset in batch.run_offsets.items():
-            self.run(key, utc_offset=offset)
+        for key, clock in batch.shown_clocks.items():
+            self.run(key, utc_offset=clock.offset(0))
         if source.key not in self._numbered:
             self._forget_other_clock(source, batch)
         source_id = self._source(source, batch, size, fingerprint)
@@ -163,7 +163,8 @@ class Store:
             [(source_id, *record) for record in batch.raw_records],
         )
         self._tables(batch)
-        for key, clock in batch.run_clocks.items():
+        changing = {key: clock for key, clock in batch.shown_clocks.items() if clock.changes}
+        for key, clock in (batch.run_clocks | changing).items():
             self.conn.execute(
                 "INSERT OR REPLACE INTO clocks (source, run, zone, evidence) VALUES (?, ?, ?, ?)",
                 [source_id, self.run(key), clock.name, clock.evidence],
@@ -204,7 +205,7 @@ class Store:
             return
         self.conn.execute("DELETE FROM events WHERE source = ?", [row[0]])
         self.conn.execute("DELETE FROM samples WHERE source = ?", [row[0]])
-        for table, _columns in _time_columns(self.conn) if batch.tables else ():
+        for table, _columns in time_columns(self.conn) if batch.tables else ():
             marks = ", ".join("?" * len(batch.run_clocks))
             self.conn.execute(f"DELETE FROM {table} WHERE run_id IN ({marks})", list(batch.run_clocks))
         self._stale_bounds |= {self.run(key) for key in batch.span_runs}
@@ -323,7 +324,7 @@ class Store:
         self._loaded.clear()
         self._ids.clear()
         for run in self._stale_bounds:
-            self._rebound(run)
+            rebound(self.conn, run)
         if self._unindexed:
             # Faster once the rows are in than kept up row by row. executescript commits.
             schema.pack(self.conn)
@@ -377,67 +378,6 @@ class Store:
             "UPDATE span_rows SET attributes_shared = ?, attributes_own = ? WHERE id = ?",
             [(shared, own, span) for (shared, own), (span, _attributes) in zip(kept, merged, strict=True)],
         )
-
-    def retime(self) -> None:
-        """Move times that were read by a guessed clock to the clock that a run's log shows by now."""
-        guessed = self.conn.execute(
-            """SELECT clocks.source, clocks.run, clocks.zone, runs.utc_offset, runs.key
-               FROM clocks JOIN runs ON runs.id = clocks.run
-               WHERE clocks.evidence <> 'log' AND runs.utc_offset IS NOT NULL"""
-        ).fetchall()
-        for source, run, zone, offset, run_key in guessed:
-            old, new = clock_of_name(zone), clock_of_offset(offset)
-            self._move(source, run, run_key, old, new)
-            self.conn.execute(
-                "UPDATE clocks SET zone = ?, evidence = ? WHERE source = ? AND run = ?",
-                [new.name, new.evidence, source, run],
-            )
-            self.conn.execute(
-                """UPDATE sources SET (first_time, last_time) =
-                       (SELECT min(time), max(time) FROM events WHERE source = sources.id),
-                   clock = (SELECT group_concat(clock, ', ') FROM (
-                       SELECT DISTINCT zone || ' (' || evidence || ')' AS clock FROM clocks
-                       WHERE source = sources.id ORDER BY 1))
-                   WHERE id = ?""",
-                [source],
-            )
-            self.touched.add(run)
-
-    def _rebound(self, run: int) -> None:
-        """Take the first and last times of a run's spans from its events again."""
-        self.conn.execute(
-            """UPDATE span_rows SET (began, ended) = (SELECT min(time), max(time) FROM events WHERE span = span_rows.id)
-               WHERE run = ?""",
-            [run],
-        )
-
-    def _move(self, source: int, run: int, run_key: str, old: Clock, new: Clock) -> None:
-        self.conn.create_function("moved", 1, lambda at: None if at is None else new.utc(old.naive(at)))
-        moved = self.conn.execute(
-            """SELECT events.span, moved(events.time), events.type, events.n, events.source, events.offset, events.note
-               FROM spans JOIN events ON events.span = spans.id WHERE spans.run = ? AND events.source = ?""",
-            [run, source],
-        ).fetchall()
-        self.conn.execute(
-            "DELETE FROM events WHERE source = ? AND span IN (SELECT id FROM spans WHERE run = ?)",
-            [source, run],
-        )
-        self.conn.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", moved)
-        moved = self.conn.execute(
-            """SELECT samples.span, samples.metric, moved(samples.time), samples.value, samples.source
-               FROM spans JOIN samples ON samples.span = spans.id WHERE spans.run = ? AND samples.source = ?""",
-            [run, source],
-        ).fetchall()
-        self.conn.execute(
-            "DELETE FROM samples WHERE source = ? AND span IN (SELECT id FROM spans WHERE run = ?)", [source, run]
-        )
-        self.conn.executemany("INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?)", moved)
-        self._rebound(run)
-        (importer,) = self.conn.execute("SELECT importer FROM sources WHERE id = ?", [source]).fetchone()
-        # Only a monitoring.db has given rows to these tables.
-        for table, columns in _time_columns(self.conn) if importer == "parsl_monitoring" else ():
-            changes = ", ".join(f"{column} = moved({column})" for column in columns)
-            self.conn.execute(f"UPDATE {table} SET {changes} WHERE run_id = ?", [run_key])
 
 
 def _merged(known: str | None, attributes: str) -> str:
@@ -497,16 +437,6 @@ def insert(conn: sqlite3.Connection, head: str, columns: Sequence[Sequence[Any] 
         )
         rest = [column[start + many : start + CHUNK] for column in varying]
         conn.executemany(f"{head} VALUES {row}", zip(*rest, strict=True))
-
-
-def _time_columns(conn: sqlite3.Connection) -> Iterator[tuple[str, list[str]]]:
-    """Yield each parsl_* table with its columns of times."""
-    for (table,) in conn.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB 'parsl_*'"):
-        columns = [row[1] for row in conn.execute(f"PRAGMA table_info({table})")]
-        times = [
-            c for c in columns if "_time_" in c or c in ("time_began", "time_completed", "timestamp", "last_heartbeat")
-        ]
-        yield table, [c for c in times if not c.startswith("psutil_")]
 
 
 def clock_text(batch: Batch) -> str:

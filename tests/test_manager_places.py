@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from importers import cctools, runs
+from importers.times import Clock
 from tests.imports import Rows, copied, differences, dnpc, import_logs, query, readable
 from tests.managers import (
     LOGS,
@@ -224,7 +225,7 @@ def test_logs_beside_a_run_that_can_not_be_read(
     write(tmp_path / "runinfo" / "001" / "parsl.log", parsl_log(executor_lines(made(3)), run_id=OTHER_RUN))
     first_run_id = runs._first_run_id
 
-    def denied(path: Path) -> tuple[str | None, float | None] | None:
+    def denied(path: Path) -> tuple[str, Clock | None] | None:
         if path.parent.name == unreadable:
             raise PermissionError(13, "Permission denied", str(path))
         return first_run_id(path)
