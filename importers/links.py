@@ -163,7 +163,7 @@ def link(conn: sqlite3.Connection, runs: Iterable[int], made: Set[int] = frozens
                         nesting.inner_expects,
                     )
         manager_links.link(conn, run, types)
-        for outer, inner in manager_links.joined_types():
+        for outer, inner in manager_links.JOINED:
             if {types.get(outer), types.get(inner)} <= present:
                 _count(conn, run, "subspan", types[outer], types[inner])
     for nesting in EVERYWHERE:

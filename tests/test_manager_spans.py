@@ -10,8 +10,9 @@ import pytest
 from importers import monitoring_tables as monitoring
 from importers import parsl_log
 from importers.cctools import EXECUTOR_TASK, TASKVINE, TITLES, WORK_QUEUE, span_type
-from importers.manager_links import BLOCK_CONTRADICTION, CONTRADICTION
+from importers.manager_links import CONTRADICTION
 from importers.rows import Batch
+from importers.worker_blocks import CONTRADICTION as BLOCK_CONTRADICTION
 from importers.workqueue_function import REMOTE
 from tests.imports import query
 from tests.small_runs import SmallRuns, of

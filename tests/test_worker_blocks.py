@@ -9,10 +9,11 @@ from pathlib import Path
 
 from importers import links
 from importers.database import open_store
-from importers.manager_links import BLOCK_CONTRADICTION, CONTRADICTION
+from importers.manager_links import CONTRADICTION
 from importers.rows import Batch
 from importers.runs import Run
 from importers.sources import Source
+from importers.worker_blocks import CONTRADICTION as BLOCK_CONTRADICTION
 from tests.imports import Rows, copied, import_logs, query
 from tests.managers import (
     HOST,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from importers.manager_links import TOLERANCE, ExecutorTask, ManagerTask, join_tasks
+from importers.task_joins import TOLERANCE, ExecutorTask, ManagerTask, join_tasks
 from tests.managers import Made, made
 
 
