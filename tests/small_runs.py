@@ -37,7 +37,7 @@ class SmallRuns:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "small.sqlite3"
-        self._logs: list[tuple[str, Batch]] = []
+        self._logs: list[tuple[str, str, Batch]] = []
 
     def log(
         self,
@@ -45,6 +45,7 @@ class SmallRuns:
         spans: Mapping[str, Sequence[str | Callable[[Batch, str], int]]],
         inside: Sequence[tuple[Pair, Pair]] = (),
         run: str = "r",
+        importer: str = "small",
     ) -> None:
         """Add what a log tells: spans by type, each a key or as `of` gives it, and (outer, inner) pairs of spans.
 
@@ -57,21 +58,21 @@ class SmallRuns:
         for outer, inner in inside:
             above, below = (batch.span(span_type, *key.split("/")) for span_type, key in (outer, inner))
             batch.subspan(above, below, inner[1])
-        self._logs.append((name, batch))
+        self._logs.append((importer, name, batch))
 
     def sample(self, name: str, span_type: str, key: str, time: float, metric: str, run: str = "r") -> None:
         """Add a log that has a sample of a span, and no event."""
         batch = Batch(run)
         batch.samples.append((batch.span(span_type, *key.split("/")), metric, time, 1.0))
-        self._logs.append((name, batch))
+        self._logs.append(("small", name, batch))
 
     def store(self, then: Callable[[Store], object]) -> None:
         """Put the logs that were added into the database, and do what an import does then."""
         with open_store(self.path) as store:
-            for name, batch in self._logs:
+            for importer, name, batch in self._logs:
                 batch.seal()
                 run = Run(batch.run, batch.run, None, batch.run)
-                store.add(Source("small", Path(name), f"{batch.run}/{name}", run), batch, 1, name)
+                store.add(Source(importer, Path(name), f"{batch.run}/{name}", run), batch, 1, name)
             self._logs = []
             store.flush()
             then(store)
