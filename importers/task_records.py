@@ -184,7 +184,7 @@ class Tasks:
     def _give(self, numbers: Iterable[bytes], *, unfinished: bool) -> None:
         self._give_of_no_task()
         alike: defaultdict[tuple[bool, tuple[str, ...]], list[bytes]] = defaultdict(list)
-        for number in filter(self._rows.__contains__, numbers):
+        for number in numbers:
             alike[number not in self._before, tuple([row[0] for row in self._rows[number]])].append(number)
         # Spans that are known come first, so that events are in order of spans.
         for (is_new, events), tasks in sorted(alike.items(), key=lambda item: item[0][0]):

@@ -46,7 +46,7 @@ TESTS = {
     "worker_blocks": ("worker_blocks", "manager_neighbours", "manager_spans", "manager_runs"),
     "task_records": ("task_records", "transactions", "transactions_broken"),
     "timed_spans": ("task_records", "transactions", "transactions_broken"),
-    "record_fields": ("task_records", "transactions", "transactions_broken"),
+    "record_fields": ("record_fields", "task_records", "transactions", "transactions_broken"),
     "sequences": ("sequences_again", "sequences"),
     "roots": ("sequences_again", "sequences"),
     "figures": ("steps", "sequences_again", "sequences"),

@@ -8,7 +8,7 @@ import pytest
 
 from importers import monitoring_tables as monitoring
 from importers import parsl_log
-from importers.cctools import TITLES, WORK_QUEUE, span_type
+from importers.cctools import EXECUTOR_TASK, TITLES, WORK_QUEUE, span_type
 from importers.manager_links import CONTRADICTION
 from importers.worker_blocks import CONTRADICTION as BLOCK_CONTRADICTION
 from importers.workqueue_function import REMOTE
@@ -172,6 +172,21 @@ def test_of_what_several_managers_contradict_the_first_by_key_is_told(runs: Smal
     assert told(runs) == [(CONTRADICTION, TITLES[WORK_QUEUE], 3, text)]
 
 
+@pytest.mark.parametrize("kind", TITLES)
+def test_what_is_linked_again_is_reported_once(runs: SmallRuns, kind: str) -> None:
+    label = EXECUTOR_TASK[kind]
+    tasks = [of(f"e/{n}", (10.0 + n, "created"), manager_task=1) for n in range(2)]
+    runs.log("log", {span_type(kind, "manager"): [manager(executor="e")], label: tasks,
+                     span_type(kind, "task"): [managed(1)]})  # fmt: skip
+    runs.log("log", {MANAGER: [manager(executor="e")], EXECUTED: tasks, TASK: [managed(1)]}, run="s")
+    for _ in range(3):
+        runs.link("r", "s")
+    assert query(runs.path, "SELECT runs.key, template, count FROM unmatched JOIN sources ON sources.id = source "
+                            "JOIN runs ON runs.id = run ORDER BY 1") == [
+        ("r", TITLES[kind], 1), ("s", TITLES[WORK_QUEUE], 1)
+    ]  # fmt: skip
+
+
 def test_of_workers_that_are_contradicted_the_first_that_came_is_told(runs: SmallRuns) -> None:
     workers = ("7-1/z", "7-1/b", "7-1/a")
     blocks = [wrote(f"e/{n}", *ADDRESSES[:1]) for n in range(2)]
@@ -190,11 +205,11 @@ def test_of_workers_that_are_contradicted_the_first_that_came_is_told(runs: Smal
 
 
 def test_a_manager_without_events_tells_with_the_first_log_of_its_kind(runs: SmallRuns) -> None:
-    for name in "5321":
+    for name in "52":
         runs.log(name, {OTHER: [name]}, importer=WORK_QUEUE)
-    for name in "0467":
-        runs.log(name, {OTHER: [name]}, importer="another")
-        runs.log(name, {OTHER: [name]}, importer=WORK_QUEUE, run="s")
+    for n in range(10, 40):
+        runs.log(f"{n}", {OTHER: [f"{n}"]}, importer="another")
+        runs.log(f"{n}", {OTHER: [f"{n}"]}, importer=WORK_QUEUE, run="s")
     runs.log("parsl", {EXECUTED: [executed(n, manager_task=1) for n in range(2)]})
     runs.log("spans", {MANAGER: [of("7-1", executor="e")], TASK: [managed(1)]})
     runs.link()
@@ -202,6 +217,9 @@ def test_a_manager_without_events_tells_with_the_first_log_of_its_kind(runs: Sma
         query(runs.path, "SELECT path, key FROM sources WHERE importer = ? AND path LIKE 'r/%'", WORK_QUEUE)
     )
     first = min(keys, key=lambda path: keys[path])
+    # It is not the first that came, and other kinds and other runs have keys before it.
     assert list(keys).index(first) > 0
+    least = query(runs.path, "SELECT min(key) FROM sources WHERE importer <> 'small' GROUP BY run, importer")
+    assert len(least) == 3 and max(least) == (keys[first],)
     where = query(runs.path, "SELECT path, offset, count FROM unmatched JOIN sources ON sources.id = source")
     assert where == [(first, 0, 1)]
