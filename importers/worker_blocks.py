@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import defaultdict
 
 from importers import monitoring_tables as monitoring
-from importers import parsl_log
+from importers import parsl_blocks, parsl_log
 from importers.cctools import EXECUTOR_TASK
 from importers.manager_rows import ManagerRows
 
-BLOCKS = (parsl_log.BLOCK, monitoring.BLOCK)
+BLOCKS = (parsl_blocks.BLOCK, monitoring.BLOCK)
 """The span types that a worker is put into."""
 
 CONTRADICTION = "the evidence for which block it is of contradicts itself, so it is not joined"
@@ -80,7 +80,7 @@ def link(rows: ManagerRows) -> None:
 def _by_address(rows: ManagerRows) -> dict[int, set[str]]:
     """Return the keys of the blocks whose job wrote down an address that a worker connected from, by worker."""
     blocks: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-    for block, address in rows.conn.execute(_ADDRESSES, {"run": rows.run, "block": rows.types.get(parsl_log.BLOCK)}):
+    for block, address in rows.conn.execute(_ADDRESSES, {"run": rows.run, "block": rows.types.get(parsl_blocks.BLOCK)}):
         blocks[block.rpartition("/")[0], address].add(block)
     found: defaultdict[int, set[str]] = defaultdict(set)
     types = {thing: rows.type_of(thing) for thing in ("manager", "worker", "connection")}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from importers import monitoring_tables as monitoring
-from importers import parsl_log
+from importers import parsl_blocks, parsl_log
 from importers.cctools import EXECUTOR_TASK, TITLES, WORK_QUEUE, span_type
 from importers.manager_links import CONTRADICTION
 from importers.worker_blocks import CONTRADICTION as BLOCK_CONTRADICTION
@@ -41,7 +41,7 @@ def runs(tmp_path: Path) -> SmallRuns:
 
 def blocks_of_workers(runs: SmallRuns) -> Rows:
     return [(worker, block) for run, above_, block, worker, _ in above(runs, WORKER)
-            if (run, above_) == ("r", parsl_log.BLOCK)]  # fmt: skip
+            if (run, above_) == ("r", parsl_blocks.BLOCK)]  # fmt: skip
 
 
 def wrote(key: str, *addresses: str) -> Span:
@@ -57,7 +57,7 @@ def two_workers_with_tasks(runs: SmallRuns) -> None:
             WORKER: ["7-1/w0", "7-1/w1"],
             TASK: [managed(1), managed(2)],
             EXECUTED: [executed(n, manager_task=n + 1) for n in range(2)],
-            parsl_log.BLOCK: [f"e/{n}" for n in range(3)],
+            parsl_blocks.BLOCK: [f"e/{n}" for n in range(3)],
             parsl_log.TRY: [of(f"{n}/0", (9.0, "launched"), executor="e", executor_task=n) for n in range(2)],
             monitoring.TRY: [of(f"{n}/0", (9.0, "running"), executor="e", block=str(n)) for n in range(2)],
         },
@@ -108,7 +108,7 @@ def test_an_address_is_that_of_a_connection_to_a_manager(runs: SmallRuns) -> Non
             MANAGER: [manager(executor="e")],
             WORKER: ["7-1/w0", "7-1/w1"],
             CONNECTION: [*ADDRESSES],
-            parsl_log.BLOCK: [wrote("e/0", ADDRESSES[0]), wrote("e/1", ADDRESSES[1]), wrote("f/0", ADDRESSES[0])],
+            parsl_blocks.BLOCK: [wrote("e/0", ADDRESSES[0]), wrote("e/1", ADDRESSES[1]), wrote("f/0", ADDRESSES[0])],
             OTHER: [of("of f", (1.0, "seen"), executor="f"), ADDRESSES[1], wrote("e/2", ADDRESSES[0])],
         },
         [
@@ -118,7 +118,7 @@ def test_an_address_is_that_of_a_connection_to_a_manager(runs: SmallRuns) -> Non
             ((WORKER, "7-1/w0"), (OTHER, ADDRESSES[1])),
         ],
     )
-    runs.log("log", {parsl_log.BLOCK: [wrote("e/2", *ADDRESSES)]}, run="s")
+    runs.log("log", {parsl_blocks.BLOCK: [wrote("e/2", *ADDRESSES)]}, run="s")
     runs.link()
     assert blocks_of_workers(runs) == [("7-1/w0", "e/0"), ("7-1/w1", "e/1")]
     assert told(runs) == []
@@ -192,7 +192,7 @@ def test_of_workers_that_are_contradicted_the_first_that_came_is_told(runs: Smal
     blocks = [wrote(f"e/{n}", *ADDRESSES[:1]) for n in range(2)]
     runs.log(
         "log",
-        {MANAGER: [manager(executor="e")], WORKER: [*workers], CONNECTION: [*ADDRESSES], parsl_log.BLOCK: blocks},
+        {MANAGER: [manager(executor="e")], WORKER: [*workers], CONNECTION: [*ADDRESSES], parsl_blocks.BLOCK: blocks},
         [
             *(((MANAGER, "7-1"), (WORKER, worker)) for worker in workers),
             *(((WORKER, worker), (CONNECTION, ADDRESSES[0])) for worker in workers),

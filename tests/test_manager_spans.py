@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from importers import monitoring_tables as monitoring
-from importers import parsl_log
+from importers import parsl_blocks, parsl_log
 from importers.cctools import TASKVINE, TITLES, WORK_QUEUE, span_type
 from importers.manager_links import CONTRADICTION
 from importers.worker_blocks import CONTRADICTION as BLOCK_CONTRADICTION
@@ -111,14 +111,14 @@ def test_a_block_that_is_denied_later_loses_the_worker(runs: SmallRuns, with_mon
         {MANAGER: [manager(executor="e")], WORKER: ["7-1/w"], CONNECTION: [ADDRESS]},
         [((MANAGER, "7-1"), (WORKER, "7-1/w")), ((WORKER, "7-1/w"), (CONNECTION, ADDRESS))],
     )
-    runs.log("output", {parsl_log.BLOCK: [where(0)]})
+    runs.log("output", {parsl_blocks.BLOCK: [where(0)]})
     if with_monitoring:
         runs.log("database", {monitoring.BLOCK: ["e/0"]})
     runs.link()
-    in_blocks = [("r", block, "e/0", "7-1/w", "w") for block in (monitoring.BLOCK, parsl_log.BLOCK)]
+    in_blocks = [("r", block, "e/0", "7-1/w", "w") for block in (monitoring.BLOCK, parsl_blocks.BLOCK)]
     in_manager = ("r", MANAGER, "7-1", "7-1/w", "7-1/w")
     assert set(above(runs, WORKER)) == {in_manager, *in_blocks[not with_monitoring :]}
-    runs.log("another", {parsl_log.BLOCK: [where(1)]})
+    runs.log("another", {parsl_blocks.BLOCK: [where(1)]})
     runs.link()
     assert above(runs, WORKER) == [in_manager]
     text = "w: by its address ['e/0', 'e/1'], by its tasks []"
@@ -137,7 +137,7 @@ def work_in_blocks(runs: SmallRuns, label: str, *blocks: int) -> None:
             EXECUTED: [of(f"{label}/{n}", (10.0 + n, "created"), (50.0 + n, "future_updated")) for n in numbers],
             parsl_log.TRY: [of(f"{n}/0", (9.0, "launched"), executor=label, executor_task=n) for n in numbers],
             monitoring.TRY: [of(f"{n}/0", (9.0, "running"), executor=label, block=str(blocks[n])) for n in numbers],
-            parsl_log.BLOCK: [f"{label}/{block}" for block in range(3)],
+            parsl_blocks.BLOCK: [f"{label}/{block}" for block in range(3)],
         },
         [
             ((MANAGER, "7-1"), (WORKER, "7-1/w")),
@@ -152,7 +152,9 @@ def connect(runs: SmallRuns, *addresses: tuple[str, str]) -> None:
         "connections",
         {
             CONNECTION: [address for address, _ in addresses],
-            parsl_log.BLOCK: [of(block, (1.0, "output"), worker_addresses=[address]) for address, block in addresses],
+            parsl_blocks.BLOCK: [
+                of(block, (1.0, "output"), worker_addresses=[address]) for address, block in addresses
+            ],
         },
         [((WORKER, "7-1/w"), (CONNECTION, address)) for address, _ in addresses],
     )
@@ -163,7 +165,7 @@ def block_of_the_worker(runs: SmallRuns) -> list[tuple[object, ...]]:
         runs.path,
         """SELECT a.key, subspans.note FROM subspans JOIN spans b ON b.id = subspan AND b.key = '7-1/w'
            JOIN spans a ON a.id = superspan JOIN span ON span.uuid = a.uuid WHERE span.type = ?""",
-        parsl_log.BLOCK,
+        parsl_blocks.BLOCK,
     )
 
 
@@ -177,7 +179,7 @@ def test_tries_and_addresses_together_tell_the_block(runs: SmallRuns, label: str
     assert block_of_the_worker(runs) == [(f"{label}/1", INFERRED)]
     # One address that the jobs of two blocks wrote down: the tries tell which.
     connect(runs, (ADDRESS, f"{label}/1"))
-    runs.log("third", {parsl_log.BLOCK: [of(f"{label}/2", (1.0, "output"), worker_addresses=[ADDRESS])]})
+    runs.log("third", {parsl_blocks.BLOCK: [of(f"{label}/2", (1.0, "output"), worker_addresses=[ADDRESS])]})
     runs.link()
     assert block_of_the_worker(runs) == [(f"{label}/1", None)]
     assert told(runs) == []
