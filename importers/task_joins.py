@@ -164,9 +164,8 @@ def _infer(
     first = _in_order(executor, manager, fits)
     last = _in_order(executor[::-1], manager[::-1], fits)
     if first is None or last is None:
-        one, other = next(
-            ((e, m) for e, m in zip(executor, manager, strict=False) if not fits(e, m)), (executor[0], manager[0])
-        )
+        # If each fitted the one at its own place, they would have been joined so.
+        one, other = next((e, m) for e, m in zip(executor, manager, strict=False) if not fits(e, m))
         why = checks.excludes(one, other) or "joins that are logged leave no place"
         example = f"{_name(other)} and executor task {one.number}, which has its place in order: {why}"
         return [], [example] * len(manager)
