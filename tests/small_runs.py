@@ -85,7 +85,8 @@ class SmallRuns:
         found: set[int] = set()
 
         def make(store: Store) -> None:
-            found.update(links.link(store.conn, {store.run(run) for run in runs} or store.touched))
+            chosen = {store.run(run) for run in runs} or store.touched
+            found.update(links.link(store.conn, chosen, store.made))
 
         self.store(make)
         return {key for number, key in query(self.path, "SELECT id, key FROM runs") if number in found}
@@ -101,7 +102,7 @@ class SmallRuns:
 
         def make(store: Store) -> None:
             store.conn.set_progress_handler(step, 100)
-            links.link(store.conn, store.touched)
+            links.link(store.conn, store.touched, store.made)
             store.conn.set_progress_handler(None, 0)
 
         self.store(make)
@@ -112,7 +113,7 @@ class SmallRuns:
 
         def make(store: Store) -> None:
             touched = {store.run(run) for run in runs} or set(store.touched)
-            sequences.update(store.conn, links.link(store.conn, touched), root_types)
+            sequences.update(store.conn, links.link(store.conn, touched, store.made), root_types)
 
         self.store(make)
 
