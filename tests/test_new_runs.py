@@ -15,6 +15,8 @@ from tests.small_runs import SmallRuns, of
 TRY = "parsl.rundir.try"
 OUTER, INNER = "parsl.executor.htex.interchange.task", "parsl.executor.htex.worker.task"
 
+SUBMIT, ENDPOINT, WORKER = "synthetic.task.submit", "funcx.endpoint.task", "funcx.worker.task"
+
 LAUNCHED = of("0/0", (1.0, "launched"), executor="cpu", executor_task=7)
 
 
@@ -29,6 +31,21 @@ def test_a_layer_goes_between_in_a_run_that_was_there(tmp_path: Path, with_new_r
         runs.log("first", {"another": ["1"]}, run="new")
     runs.link()
     assert runs.subspans() == {(f"{TRY} 0/0", f"{OUTER} cpu/7"), (f"{OUTER} cpu/7", f"{INNER} cpu/7")}
+
+
+@pytest.mark.parametrize("more", [(), ("client",), ("worker",), ("client", "worker")])
+def test_a_layer_goes_between_runs_that_were_there(tmp_path: Path, more: tuple[str, ...]) -> None:
+    """Whether or not the same import brings more of these runs."""
+    runs = SmallRuns(tmp_path)
+    runs.log("client", {SUBMIT: [of("0", (1.0, "submitted"), funcx_task="t0")]}, run="client")
+    runs.log("worker", {WORKER: ["t0"]}, run="worker")
+    runs.link()
+    assert runs.subspans() == {(f"{SUBMIT} 0", f"{WORKER} t0")}
+    runs.log("endpoint", {ENDPOINT: ["t0"]}, run="endpoint")
+    for run in more:
+        runs.log("more", {"another": ["1"]}, run=run)
+    runs.link()
+    assert runs.subspans() == {(f"{SUBMIT} 0", f"{ENDPOINT} t0"), (f"{ENDPOINT} t0", f"{WORKER} t0")}
 
 
 def test_only_a_run_that_had_no_rows_is_new(tmp_path: Path) -> None:
