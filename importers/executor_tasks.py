@@ -1,7 +1,7 @@
 """What parsl.log tells of the tasks of Work Queue and TaskVine executors, which a manager's tasks carry out.
 
 The lines of the process that submits are in parsl.log until March 2025; since then that process logs nothing, and
-which executor task became which manager's task is known otherwise: see ``importers.manager_links``.
+which executor task became which manager's task is known otherwise: see ``importers.task_joins``.
 
 Lines name the executor task, but few name the executor: it is told by the files' folder, or is the only one of its
 kind in the run. Until 2023 the two kinds worded lines alike, and the line's logger tells them apart.

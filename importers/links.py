@@ -19,6 +19,7 @@ from importers import (
     htex,
     manager_links,
     metric_lines,
+    parsl_blocks,
     parsl_log,
     parsl_tracing,
 )
@@ -28,7 +29,7 @@ FACETS = (
     (monitoring.WORKFLOW, parsl_log.WORKFLOW),
     (monitoring.TASK, parsl_log.TASK),
     (monitoring.TRY, parsl_log.TRY),
-    (monitoring.BLOCK, parsl_log.BLOCK),
+    (monitoring.BLOCK, parsl_blocks.BLOCK),
     (monitoring.NODE, htex.MANAGER[0]),
     (parsl_log.WORKFLOW, parsl_tracing.WORKFLOW),
     (parsl_log.TASK, parsl_tracing.TASK),
@@ -79,9 +80,9 @@ NESTINGS = (
         Nesting(parsl_log.TRY, executor_task, _EXECUTOR_TASK, (), _OF_SUCH_AN_EXECUTOR)
         for executor_task in cctools.EXECUTOR_TASK.values()
     ),
-    Nesting(parsl_log.BLOCK, htex.MANAGER[0], _BLOCK, named_inside=True),
+    Nesting(parsl_blocks.BLOCK, htex.MANAGER[0], _BLOCK, named_inside=True),
     Nesting(monitoring.BLOCK, htex.MANAGER[0], _BLOCK, named_inside=True),
-    Nesting(parsl_log.EXECUTOR, metric_lines.STRATEGY, _METRIC, expects="false", named_inside=True),
+    Nesting(parsl_blocks.EXECUTOR, metric_lines.STRATEGY, _METRIC, expects="false", named_inside=True),
     Nesting(parsl_log.TASK, metric_lines.COUNTED_DEPS, _METRIC, expects="false", named_inside=True),
     Nesting(parsl_log.TASK, metric_lines.GATHERED_DEPS, _METRIC, expects="false", named_inside=True),
 )
@@ -163,7 +164,7 @@ def link(conn: sqlite3.Connection, runs: Iterable[int], made: Set[int] = frozens
                         nesting.inner_expects,
                     )
         manager_links.link(conn, run, types)
-        for outer, inner in manager_links.joined_types():
+        for outer, inner in manager_links.JOINED:
             if {types.get(outer), types.get(inner)} <= present:
                 _count(conn, run, "subspan", types[outer], types[inner])
     for nesting in EVERYWHERE:

@@ -22,6 +22,8 @@ from importers.drift import PARSL_KNOWN, Drifted, watch
 from importers.executor_tasks import RULES as EXECUTOR_TASK_RULES
 from importers.executor_tasks import ExecutorTasks
 from importers.logfile import JSONLOG, Block, blocks, dialect, line_at
+from importers.parsl_blocks import RULES as BLOCK_RULES
+from importers.parsl_blocks import Blocks
 from importers.parsl_threads import OTHER, Threads
 from importers.pattern import Hit, Pattern
 from importers.rows import DRIFT, Batch, storable
@@ -35,8 +37,6 @@ NAME = "parsl_log"
 WORKFLOW = "parsl.rundir.workflow"
 TASK = "parsl.rundir.task"
 TRY = "parsl.rundir.try"
-EXECUTOR = "parsl.rundir.executor"
-BLOCK = "parsl.rundir.block"
 ROOTS = (TASK,)
 IN_PARTS = True
 
@@ -54,16 +54,14 @@ LONGEST_INFORMATION = 1 << 16
 
 
 class Reader:
-    """What has been read of one log so far: its batch, each task's current try, the executor last scaled."""
+    """What has been read of one log so far: its batch, each task's current try, its executors' blocks and tasks."""
 
     def __init__(self, batch: Batch, log: str) -> None:
         self.batch = batch
         self.log = log
-        self.scaling: dict[str, str] = {}
         self.all_states: set[str] = set()
         """The runs with lines for all changes of state."""
-        self.allocated: dict[tuple[str, str], Hit] = {}
-        """Lines that tell of a block, by run and block, whose executor is not named yet."""
+        self.blocks = Blocks(batch, self.workflow)
         self.executor_tasks = ExecutorTasks(batch)
         self._workflows: dict[str, int] = {}
         # By run, and then by the task's number as it is written. Most tasks have one try.
@@ -110,18 +108,6 @@ class Reader:
     def to_next_try(self, run: str, task: bytes) -> None:
         """Note that the lines to come are of the task's next try."""
         self._retries[run, task] += 1
-
-    def executor(self, run: str, label: str) -> int:
-        """Return the span of an executor, in its run."""
-        span = self.batch.span(EXECUTOR, label, run=run)
-        self.batch.subspan(self.workflow(run), span, label)
-        return span
-
-    def block(self, run: str, label: str, block: str) -> int:
-        """Return the span of a block, in its executor."""
-        span = self.batch.span(BLOCK, label, block, run=run)
-        self.batch.subspan(self.executor(run, label), span, block)
-        return span
 
 
 class Rule(NamedTuple):
@@ -244,57 +230,14 @@ def _exception(reader: Reader, hit: Hit, run: str) -> None:
 
 
 def _executor(reader: Reader, hit: Hit, run: str) -> None:
-    span = reader.executor(run, _text(hit, "label"))
+    span = reader.blocks.executor(run, _text(hit, "label"))
     reader.batch.event(span, hit.time, "added", hit.offset)
     reader.batch.annotate(span, type=_text(hit, "type"))
     reader.executor_tasks.added(run, _text(hit, "label"), _text(hit, "type"))
 
 
-def _block_event(event: str) -> Callable[[Reader, Hit, str], None]:
-    def apply(reader: Reader, hit: Hit, run: str) -> None:
-        span = reader.block(run, _text(hit, "label"), _text(hit, "block"))
-        reader.batch.event(span, hit.time, event, hit.offset)
-        if "job" in hit.match.re.groupindex:
-            reader.batch.annotate(span, job=_text(hit, "job"))
-
-    return apply
-
-
-def _allocated_unnamed(reader: Reader, hit: Hit, run: str) -> None:
-    """Allocated block ID 0: its executor is named when it is launched, at once."""
-    reader.allocated[run, _text(hit, "block")] = hit
-
-
-def _launched_named(reader: Reader, hit: Hit, run: str) -> None:
-    """Launched block 0 on executor htex_Local with job ID 3705."""
-    _block_event("launched")(reader, hit, run)
-    allocated = reader.allocated.pop((run, _text(hit, "block")), None)
-    if allocated is not None:
-        span = reader.block(run, _text(hit, "label"), _text(hit, "block"))
-        reader.batch.event(span, allocated.time, "allocated", allocated.offset)
-
-
-def _scaling(reader: Reader, hit: Hit, run: str) -> None:
-    reader.scaling[run] = _text(hit, "label")
-
-
-def _scaled_in(reader: Reader, hit: Hit, run: str) -> None:
-    """Marking block 0 as SCALED_IN: the executor is the one named last."""
-    if run not in reader.scaling:
-        reader.batch.reject("a block of an executor that is not named", hit.offset, hit.match[0])
-        return
-    span = reader.block(run, reader.scaling[run], _text(hit, "block"))
-    reader.batch.event(span, hit.time, "scaled_in", hit.offset)
-
-
-_LOADS = ("active_tasks", "active_slots", "running_blocks", "pending_blocks")
-
-
-def _load(reader: Reader, hit: Hit, run: str) -> None:
-    """[Scaling executor L] Executor 252 active tasks, 4 active slots, and 0/1 running/pending blocks."""
-    span = reader.executor(run, _text(hit, "label"))
-    for name in _LOADS:
-        reader.batch.samples.append((span, name, hit.time, float(hit.match[name])))
+def _of_blocks(apply: Callable[[Blocks, Hit, str], None]) -> Callable[[Reader, Hit, str], None]:
+    return lambda reader, hit, run: apply(reader.blocks, hit, run)
 
 
 def _of_executor_task(apply: Callable[[ExecutorTasks, Hit, str], None]) -> Callable[[Reader, Hit, str], None]:
@@ -306,7 +249,6 @@ def _metric(reader: Reader, hit: Hit, run: str) -> None:
 
 
 # Kinds of lines that share one search.
-_SCALING = b"Scaling "
 _FAILED = b" failed "
 _INFORMATION = b" information: {"
 
@@ -369,41 +311,7 @@ RULES = (
     ),
     Rule(Pattern(rb"Reusing cached result for task (?P<task>\d{1,18})"), _task_event("memo_reused")),
     Rule(Pattern(rb"Join callback for task (?P<task>\d{1,18}), "), _task_event("join_callback")),
-    Rule(
-        Pattern(
-            rb"\[Scaling executor (?P<label>[^\]\n]+)\] Allocated block ID (?P<block>\S+)",
-            literal=_SCALING,
-        ),
-        _block_event("allocated"),
-    ),
-    Rule(
-        Pattern(
-            rb"\[Scaling executor (?P<label>[^\]\n]+)\] Launched block (?P<block>\S+) with job ID (?P<job>\S+)",
-            literal=_SCALING,
-        ),
-        _block_event("launched"),
-    ),
-    Rule(
-        Pattern(rb"\[Scaling executor (?P<label>[^\]\n]+)\] Strategizing for executor", literal=_SCALING),
-        _scaling,
-    ),
-    Rule(Pattern(rb"Scaling in executor (?P<label>\S+)", literal=_SCALING), _scaling),
-    # Until 2026.
-    Rule(Pattern(rb"Allocated block ID (?P<block>\S+)$"), _allocated_unnamed),
-    Rule(
-        Pattern(rb"Launched block (?P<block>\S+) on executor (?P<label>\S+) with job ID (?P<job>\S+)"),
-        _launched_named,
-    ),
-    Rule(Pattern(rb"Marking block (?P<block>\S+) as SCALED_IN"), _scaled_in),
-    Rule(
-        Pattern(
-            rb"\[Scaling executor (?P<label>[^\]\n]+)\] Executor (?P<active_tasks>\d{1,18}) active tasks, "
-            rb"(?P<active_slots>\d{1,18}) active slots, and (?P<running_blocks>\d{1,18})/(?P<pending_blocks>\d{1,18})"
-            rb" running/pending blocks",
-            literal=_SCALING,
-        ),
-        _load,
-    ),
+    *(Rule(pattern, _of_blocks(apply)) for pattern, apply in BLOCK_RULES),
     Rule(metric_lines.PATTERN, _metric),
     *(Rule(pattern, _of_executor_task(apply)) for pattern, apply in EXECUTOR_TASK_RULES),
 )
@@ -444,8 +352,7 @@ def read(source: Source, batch: Batch, progress: Progress) -> str:
         while together:
             _read_block(together.popleft(), batch, threads, reader)
             batch.hand_over_many()
-    for (_run, _block), hit in reader.allocated.items():
-        batch.reject("a block of an executor that is not named", hit.offset, hit.match[0])
+    reader.blocks.close()
     return fingerprint.hexdigest()
 
 

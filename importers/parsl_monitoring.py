@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from errno import EAGAIN
-from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -28,6 +27,7 @@ from importers.readonly import open_readonly
 from importers.rows import Batch, attributes_of, storable
 from importers.runs import RUN_LOGS, Run, read_run, run_name
 from importers.sources import Progress, Source
+from importers.table_rows import chunks_of, is_wide
 from importers.times import Clock, naive_seconds
 
 NAME = "parsl_monitoring"
@@ -43,18 +43,6 @@ Row = dict[str, Any]
 
 Columns: TypeAlias = dict[str, list[Any]]
 """Rows of a table: the values of each column, and of 'rowid'."""
-
-CHUNK = 2_000
-"""Rows that are read at a time, and turned into columns: much faster than one row after the other.
-
-More at a time do not fit a processor's cache.
-"""
-
-WIDE = 1_000
-"""Characters of a value from which on it counts how much is in the rows of its table, not only how many they are."""
-
-MUCH = 1 << 22
-"""Characters in rows with wide values that are read at a time, if one row has not more."""
 
 LARGE = 1 << 28
 """Bytes of a database in which wide values are looked for: to do so takes 3 % of an import's time."""
@@ -296,8 +284,8 @@ class _Reader:
         order = ", ".join(column for column in table.order.split(", ") if column in present)
         sql = f'SELECT rowid, run_id, {wanted} FROM "{name}" ORDER BY {order}, rowid'
         names = ("rowid", "run_id", *table.columns)
-        is_wide = self._is_large and _is_wide(conn, name, present.intersection(names[1:]))
-        for rows in _chunks_of(conn, sql, _until_much if is_wide else islice):
+        wide = self._is_large and is_wide(conn, name, present.intersection(names[1:]))
+        for rows in chunks_of(conn, sql, wide=wide):
             columns: Columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
             columns = self._with(columns, ("run_id",), name)
             columns["run_id"] = [str(run) for run in columns["run_id"]]
@@ -306,7 +294,7 @@ class _Reader:
             columns = self._with(columns, (*table.key, *table.tells), name)
             if columns["rowid"]:
                 yield columns
-            if is_wide:
+            if wide:
                 self.batch.hand_over()
 
     def _with(self, columns: Columns, needed: tuple[str, ...], name: str) -> Columns:
@@ -472,52 +460,6 @@ def _of_try(executor: Any, block: Any, host: Any, joins: Any, failure: Any) -> R
         "joins": _numbers(joins) or None,
         "failure": failure or None,
     }
-
-
-def _is_wide(conn: sqlite3.Connection, name: str, columns: Iterable[str]) -> bool:
-    """Tell whether a table has values so long that few rows are much, or may have: it is damaged."""
-    # What is neither text nor a blob is less than all text, and is not asked for its length.
-    wide = " OR ".join(f'("{column}" >= \'\' AND length("{column}") >= {WIDE})' for column in columns)
-    try:
-        return bool(conn.execute(f'SELECT EXISTS (SELECT 1 FROM "{name}" WHERE {wide})').fetchone()[0])
-    except sqlite3.Error:
-        return True
-
-
-def _until_much(rows: Iterable[Any], most: int) -> Iterator[Any]:
-    """Yield so many rows at most, and fewer once there is much in them."""
-    much = 0
-    for row in islice(rows, most):
-        yield row
-        much += sum(len(value) for value in row if isinstance(value, (str, bytes)))
-        if much >= MUCH:
-            return
-
-
-def _chunks_of(
-    conn: sqlite3.Connection, sql: str, some: Callable[[Iterator[Any], int], Iterable[Any]]
-) -> Iterator[list[Any]]:
-    """Yield rows, some thousand at a time. Those before a row that can't be read come, and then its sqlite3.Error."""
-    read, lenient = 0, conn.text_factory
-    # What reads text that is not UTF-8, too, takes longer: it reads on where the other stops.
-    for factory in (str, lenient):
-        failure: sqlite3.Error | None = None
-        cursor = conn.execute(f"{sql} LIMIT -1 OFFSET {read}")
-        while failure is None:
-            rows: list[Any] = []
-            conn.text_factory = factory
-            try:
-                rows.extend(some(cursor, CHUNK))
-            except sqlite3.Error as error:
-                failure = error
-            conn.text_factory = lenient
-            if rows:
-                read += len(rows)
-                yield rows
-            elif failure is None:
-                return
-    if failure is not None:
-        raise failure
 
 
 def _numbers(text: Any) -> list[int]:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
-import sys
 import time
 from array import array
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from importers import schema, sequences, worker_stays
-from importers.attribute_texts import AttributeTexts
-from importers.keys import uuid_bytes
+from importers.many_rows import insert
 from importers.retime import rebound, time_columns
-from importers.rows import Batch, encode
+from importers.rows import Batch
 from importers.sources import Source
-from importers.span_ids import SpanIds
+from importers.span_writer import SpanWriter
 
 
 class Known(NamedTuple):
@@ -45,17 +42,8 @@ class Store:
         self._types = _Names(conn, "span_types")
         self._event_types = _Names(conn, "event_types")
         self._metrics = _Names(conn, "metrics")
-        self._loaded: set[str] = set()
-        self._ids = SpanIds()
-        self._next_id: int = conn.execute("SELECT coalesce(max(id), 0) + 1 FROM span_rows").fetchone()[0]
-        self._new = _NewSpans()
-        self._first_new = self._next_id
-        self._began: dict[int, float] = {}
-        self._ended: dict[int, float] = {}
-        """Times of the first and the last event of spans that got some, since they were last written."""
+        self._spans = SpanWriter(conn)
         self._stale_bounds: set[int] = set()
-        self._attributes: dict[int, str] = {}
-        self._texts = AttributeTexts(conn)
         self._numbered: dict[str, array[int]] = {}
         self._in_own_run: set[str] = set()
         """Keys of sources that gave spans to the run that they are named by: a monitoring.db gives them to others."""
@@ -134,7 +122,7 @@ class Store:
         (source_id,) = self.conn.execute("SELECT id FROM sources WHERE key = ?", [source.key]).fetchone()
         self._rows(source, part, source_id)
         self._tables(part)
-        self._write_spans()
+        self._spans.write()
 
     def add(self, source: Source, batch: Batch, size: int, fingerprint: str) -> None:
         """Add the rows of one source. Rows that are there already stay as they are."""
@@ -178,16 +166,14 @@ class Store:
         """Add spans, events, nestings and samples."""
         runs = dict.fromkeys(batch.span_runs)
         for key in runs:
-            self._load(key)
+            self._spans.load(self.run(key))
         if source.run.key in runs:
             self._in_own_run.add(source.key)
         ids = self._numbered.setdefault(source.key, array("q"))
-        ids.extend(self._span_ids(batch))
-        for index, attributes in batch.attributes_json.items():
-            span = ids[index]
-            known = self._attributes.setdefault(span, attributes)
-            if known is not attributes:
-                self._attributes[span] = _merged(known, attributes)
+        types = list(map(self._types.__getitem__, batch.span_types))
+        in_runs = list(map(self._runs.__getitem__, batch.span_runs))
+        ids.extend(self._spans.ids_of(batch.uuids, types, in_runs, batch.keys))
+        self._spans.annotate(ids, batch.attributes_json)
         self._events(batch, ids, source_id)
         notes = batch.subspan_notes
         nested = sorted([(ids[pair[0]], ids[pair[1]], key, notes.get(pair)) for pair, key in batch.subspans.items()])
@@ -239,38 +225,6 @@ class Store:
             ).fetchone()[0]
         )
 
-    def _load(self, run_key: str) -> None:
-        """Learn the ids of the spans that a run has already."""
-        if run_key not in self._loaded:
-            self._loaded.add(run_key)
-            run = self.run(run_key)
-            rows = self.conn.execute(
-                """SELECT uuid, spans.id FROM span_types
-                   CROSS JOIN spans ON spans.type = span_types.id AND spans.run = ?""",
-                [run],
-            )
-            self._ids.update((uuid_bytes(uuid), span) for uuid, span in rows)
-
-    def _span_ids(self, batch: Batch) -> Sequence[int]:
-        uuids = batch.uuids
-        ids: Sequence[int] = range(self._next_id, self._next_id + len(uuids))
-        types = list(map(self._types.__getitem__, batch.span_types))
-        runs = list(map(self._runs.__getitem__, batch.span_runs))
-        new: list[list[Any]] = [uuids, types, runs, batch.keys]
-        if len(set(uuids)) < len(uuids) or not self._ids.isdisjoint(uuids):
-            known = {uuid: span for uuid in uuids if (span := self._ids.get(uuid)) is not None}
-            places: list[int] = []
-            for place, uuid in enumerate(uuids):
-                if uuid not in known:
-                    known[uuid] = self._next_id + len(places)
-                    places.append(place)
-            ids = [known[uuid] for uuid in uuids]
-            new = [[column[place] for place in places] for column in new]
-        self._new.add(*new)
-        first, self._next_id = self._next_id, self._next_id + len(new[0])
-        self._ids.update(zip(new[0], range(first, self._next_id), strict=True))
-        return ids
-
     def _events(self, batch: Batch, ids: Sequence[int], source: int) -> None:
         spans = [ids[span] for span in batch.event_spans]
         types = [self._event_types[name] for name in batch.event_type_names]
@@ -284,15 +238,7 @@ class Store:
             batch.event_offsets,
         )
         insert(self.conn, "INSERT OR IGNORE INTO events (span, time, type, n, source, offset)", columns)
-        # Events of a span come in order of time: of equal keys, a dictionary keeps the last.
-        times = batch.event_times
-        last = dict(zip(spans, times, strict=True))
-        first = dict(zip(reversed(spans), reversed(times), strict=True))
-        for span in self._began.keys() & first.keys():
-            first[span] = min(first[span], self._began[span])
-            last[span] = max(last[span], self._ended[span])
-        self._began |= first
-        self._ended |= last
+        self._spans.happened(spans, batch.event_times)
 
     def _numbers(self, batch: Batch, spans: list[int], types: list[int], source: int) -> Sequence[int]:
         """Number events that are alike, those in earlier parts of a source first."""
@@ -319,10 +265,7 @@ class Store:
 
     def flush(self) -> None:
         """Write what is left of spans, and make the indexes."""
-        self._write_spans()
-        # From here on, there is no other look at all spans.
-        self._loaded.clear()
-        self._ids.clear()
+        self._spans.close()
         for run in self._stale_bounds:
             rebound(self.conn, run)
         if self._unindexed:
@@ -331,112 +274,6 @@ class Store:
             schema.create_indexes(self.conn)
             self.conn.execute("BEGIN")
             self._unindexed = False
-
-    def _write_spans(self) -> None:
-        """Write the spans, with their attributes and the times of their first and last event."""
-        first = self._first_new
-        new = self._new
-        size = len(new.uuids)
-        spans = range(first, first + size)
-        kept = self._texts.share(list(map(self._attributes.get, spans)))
-        highs, lows = _halves(new.uuids)
-        insert(
-            self.conn,
-            """INSERT INTO span_rows
-               (id, uuid_high, uuid_low, type, run, key, began, ended, attributes_shared, attributes_own)""",
-            (
-                spans,
-                highs,
-                lows,
-                new.types,
-                new.runs,
-                new.keys,
-                list(map(self._began.get, spans)),
-                list(map(self._ended.get, spans)),
-                [shared for shared, _own in kept],
-                [own for _shared, own in kept],
-            ),
-        )
-        self._add_attributes({span: found for span, found in self._attributes.items() if span < first})
-        self.conn.executemany(
-            """UPDATE span_rows SET began = min(coalesce(began, ?1), ?1), ended = max(coalesce(ended, ?2), ?2)
-               WHERE id = ?3""",
-            ((began, self._ended[span], span) for span, began in self._began.items() if span < first),
-        )
-        self._new, self._attributes, self._began, self._ended = _NewSpans(), {}, {}, {}
-        self._first_new = self._next_id
-
-    def _add_attributes(self, found: dict[int, str]) -> None:
-        """Add attributes to those that spans have in the database."""
-        merged = []
-        for span, later in found.items():
-            (known,) = self.conn.execute("SELECT attributes FROM spans WHERE id = ?", [span]).fetchone()
-            if known != (attributes := _merged(known, later)):
-                merged.append((span, attributes))
-        kept = self._texts.share([attributes for _span, attributes in merged])
-        self.conn.executemany(
-            "UPDATE span_rows SET attributes_shared = ?, attributes_own = ? WHERE id = ?",
-            [(shared, own, span) for (shared, own), (span, _attributes) in zip(kept, merged, strict=True)],
-        )
-
-
-def _merged(known: str | None, attributes: str) -> str:
-    """Return attributes as JSON text, those that are known replaced by the later ones of the same name."""
-    # json_patch would mix values that are objects.
-    return attributes if known is None or known == attributes else encode(json.loads(known) | json.loads(attributes))
-
-
-class _NewSpans:
-    """Spans that are not in the database yet, in columns, in order of their ids."""
-
-    def __init__(self) -> None:
-        self.uuids: list[bytes] = []
-        self.types: list[int] = []
-        self.runs: list[int] = []
-        self.keys: list[str] = []
-
-    def add(self, uuids: list[bytes], types: list[int], runs: list[int], keys: list[str]) -> None:
-        self.uuids += uuids
-        self.types += types
-        self.runs += runs
-        self.keys += keys
-
-
-def _halves(uuids: Sequence[bytes]) -> tuple[array[int], array[int]]:
-    """Return the first and the other half of each UUID, as numbers."""
-    both = array("q", b"".join(uuids))
-    if sys.byteorder == "little":
-        both.byteswap()
-    return both[0::2], both[1::2]
-
-
-ROWS_AT_ONCE = 50
-"""Rows that one statement inserts: that is more than twice as fast as a row at a time."""
-
-
-CHUNK = 2000 * ROWS_AT_ONCE
-"""Rows that are brought into order for inserting at a time: a bound on memory."""
-
-
-def insert(conn: sqlite3.Connection, head: str, columns: Sequence[Sequence[Any] | int]) -> None:
-    """Insert rows into what ``head`` names: ``INSERT INTO table (column, ...)``.
-
-    They are given as columns of equal length, the first of them a sequence; a number stands for as many of it.
-    """
-    row = f"({', '.join(str(column) if isinstance(column, int) else '?' for column in columns)})"
-    varying = [column for column in columns if not isinstance(column, int)]
-    width, count = len(varying), len(varying[0])
-    for start in range(0, count, CHUNK):
-        many = (min(count - start, CHUNK) // ROWS_AT_ONCE) * ROWS_AT_ONCE
-        values: list[Any] = [None] * (width * many)
-        for place, column in enumerate(varying):
-            values[place::width] = column[start : start + many]
-        conn.executemany(
-            f"{head} VALUES {', '.join([row] * ROWS_AT_ONCE)}",
-            zip(*[iter(values)] * (width * ROWS_AT_ONCE), strict=True),
-        )
-        rest = [column[start + many : start + CHUNK] for column in varying]
-        conn.executemany(f"{head} VALUES {row}", zip(*rest, strict=True))
 
 
 def clock_text(batch: Batch) -> str:

@@ -16,7 +16,7 @@ import re
 from pathlib import Path
 
 from importers.logfile import Block, blocks, line_at
-from importers.parsl_log import BLOCK, EXECUTOR
+from importers.parsl_blocks import BLOCK, EXECUTOR
 from importers.rows import Batch, storable
 from importers.runs import read_run
 from importers.sources import Progress, Source

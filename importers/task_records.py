@@ -7,7 +7,6 @@ taken column by column.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,10 +14,9 @@ from functools import lru_cache
 from itertools import chain, compress, cycle, repeat
 from typing import Any, NamedTuple
 
-from importers.pattern import LATEST
-from importers.rows import Batch, encode, storable
-
-STARTED, ENDED = "started", "ended"
+from importers.record_fields import asked_of, moments_of, moved_file, result_of, retrieved_of, text_of
+from importers.rows import Batch
+from importers.timed_spans import ENDED, STARTED, Timed, in_turn, nest
 
 _FLOAT = rb"(-?\d{1,9}(?:\.\d{1,30})?)"
 RECORD = re.compile(
@@ -40,95 +38,9 @@ RUNNING, WAITING, RETRIEVED, DONE = "RUNNING", "WAITING", "RETRIEVED", "DONE"
 _INPUT, _OUTPUT = "TRANSFER_INPUT", "TRANSFER_OUTPUT"
 _TRANSFERS = {b"INPUT": _INPUT, b"OUTPUT": _OUTPUT}
 _SYNONYMS = {b"READY": WAITING}
-_EXIT_CODE = re.compile(rb"-?\d{1,10}")
-_AMOUNTS = ("cores", "gpus", "memory", "disk")
-
-_MEASURED_TIMES = ("time_commit_start", "time_commit_end", "time_worker_start", "time_worker_end")
-"""Seconds since 1970, by the clocks of manager and worker: events of the task, named without 'time_'."""
 
 _AT_ONCE = 5000
 """Tasks whose records are put side by side at a time: a bound on memory."""
-
-
-def amounts(text: bytes) -> dict[str, float]:
-    """Return the amounts in ``{"disk":[80787,"MB"],"cores":[4,"cores"]}`` by name; empty where it is something else."""
-    try:
-        found = json.loads(text.decode())
-        return {storable(name): amount[0] for name, amount in found.items() if abs(amount[0]) < 1e18}
-    except (ValueError, RecursionError, AttributeError, TypeError, KeyError, IndexError):
-        return {}
-
-
-def text_of(field: bytes) -> str:
-    """Return a field as text."""
-    return field.decode("utf-8", "replace")
-
-
-# Many tasks are alike in what follows, so that it is worked out once.
-
-
-@lru_cache(maxsize=4096)
-def _asked(said: bytes) -> dict[str, Any]:
-    """``work FIRST_RESOURCES 1 {"disk":[0,"MB"]}``: before the brace is TaskVine's count of attempts."""
-    category, _limits, resources = words(said)
-    requested = amounts(resources[resources.find(b"{") :])
-    return ({"category": text_of(category)} if category else {}) | ({"requested": requested} if requested else {})
-
-
-def granted_of(said: bytes) -> dict[str, float]:
-    """Return what an attempt may use, of all that there is."""
-    found = amounts(said)
-    return {name: found[name] for name in _AMOUNTS if name in found}
-
-
-@lru_cache(maxsize=4096)
-def _outcome(result: bytes, code: bytes) -> dict[str, Any]:
-    return {"result": text_of(result)} | ({"exit_code": int(code)} if _EXIT_CODE.fullmatch(code) else {})
-
-
-@lru_cache(maxsize=4096)
-def moved_file(direction: bytes, name: bytes, megabytes: bytes | float, is_cached: bool) -> str:
-    """Return the attributes of a transfer as JSON."""
-    found: dict[str, Any] = {"file": text_of(name), "megabytes": float(megabytes)}
-    if direction:
-        found["direction"] = text_of(direction)
-    if is_cached:
-        found["cached"] = True
-    return encode(found)
-
-
-def words(said: bytes) -> tuple[bytes, bytes, bytes]:
-    """Return the first two words and the rest, empty where there are fewer."""
-    first, second, rest, *_ = (*said.split(None, 2), b"", b"", b"")
-    return first, second, rest
-
-
-def _done(said: bytes) -> dict[str, Any]:
-    """``SUCCESS  0  {} {"wq_input_time":[0.0002,"s"],...}``, which repeats what was retrieved, or less."""
-    result, code, _rest = words(said)
-    return _outcome(result, code) if result else {}
-
-
-def _retrieved(said: bytes) -> dict[str, Any]:
-    """``SUCCESS  0  {} {"wq_input_time":[0.0002,"s"],...}``: limits that were exceeded, and what was measured."""
-    result, code, rest = words(said)
-    if not result:
-        return {}
-    found = dict(_outcome(result, code))
-    limits, _, measured = rest.partition(b" ")
-    if limits not in (b"", b"{}"):
-        found["limits_exceeded"] = text_of(limits)
-    if known := amounts(measured):
-        found["measured"] = known
-    return found
-
-
-def _moments(measured: dict[str, float]) -> Iterator[tuple[str, float]]:
-    """Take the times out of what was measured, and yield them by their events' names."""
-    for name in _MEASURED_TIMES:
-        # Zero where the task never got so far.
-        if 0 < (at := measured.pop(name, 0)) < LATEST:
-            yield name.removeprefix("time_"), at
 
 
 class Start(NamedTuple):
@@ -139,10 +51,10 @@ class Start(NamedTuple):
 
 
 _TELLS: dict[str, Callable[[Any], dict[str, Any]]] = {
-    WAITING: _asked,
+    WAITING: asked_of,
     RUNNING: lambda start: start.granted,
-    RETRIEVED: _retrieved,
-    DONE: _done,
+    RETRIEVED: retrieved_of,
+    DONE: result_of,
 }
 """The attributes that the records of a state tell, of what comes after the state."""
 
@@ -206,60 +118,6 @@ class _Before(NamedTuple):
 
 
 _NOTHING_BEFORE = _Before(-1, 0, ())
-
-
-class Timed:
-    """Many things of one type that started and ended, below their workers: in columns, until they become spans."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._clear()
-
-    def _clear(self) -> None:
-        self.names: list[str] = []
-        self.starts: list[float] = []
-        self.ends: list[float] = []
-        self.offsets: list[int] = []
-        self.attributes: list[str] = []
-        self.workers: list[int | None] = []
-
-    def add(self, name: str, start: float, end: float, offset: int, attributes: str, worker: int | None) -> None:
-        """Add one thing; its attributes are JSON text."""
-        self.names.append(name)
-        self.starts.append(start)
-        self.ends.append(end)
-        self.offsets.append(offset)
-        self.attributes.append(attributes)
-        self.workers.append(worker)
-
-    def give(self, batch: Batch, span_type: str, scope: str) -> None:
-        """Make the spans, with their events."""
-        spans = batch.new_spans(span_type, (scope,), self.names)
-        types = [batch.event_type(STARTED), batch.event_type(ENDED)]
-        batch.events(
-            _in_turn(spans, spans),
-            _in_turn(self.starts, self.ends),
-            types * len(spans),
-            _in_turn(self.offsets, self.offsets),
-        )
-        batch.attributes_json.update(zip(spans, self.attributes, strict=True))
-        _nest(batch, self.workers, spans, self.names)
-        self._clear()
-
-
-def _in_turn(*columns: Sequence[Any]) -> list[Any]:
-    """Return the first of each column, then the second of each, and so on."""
-    count = len(columns)
-    mixed = [None] * sum(map(len, columns))
-    for place, column in enumerate(columns):
-        mixed[place::count] = column
-    return mixed
-
-
-def _nest(batch: Batch, workers: Sequence[Any], spans: Sequence[int], names: Sequence[str]) -> None:
-    """Put spans below their workers, where these are known."""
-    is_known = [worker is not None for worker in workers]
-    batch.subspans.update(compress(zip(zip(workers, spans, strict=True), names, strict=True), is_known))
 
 
 class _Events(dict[bytes, str]):
@@ -326,7 +184,7 @@ class Tasks:
     def _give(self, numbers: Iterable[bytes], *, unfinished: bool) -> None:
         self._give_of_no_task()
         alike: defaultdict[tuple[bool, tuple[str, ...]], list[bytes]] = defaultdict(list)
-        for number in filter(self._rows.__contains__, numbers):
+        for number in numbers:
             alike[number not in self._before, tuple([row[0] for row in self._rows[number]])].append(number)
         # Spans that are known come first, so that events are in order of spans.
         for (is_new, events), tasks in sorted(alike.items(), key=lambda item: item[0][0]):
@@ -360,7 +218,7 @@ class Tasks:
             rows = zip(*sorted([*zip(*rows, strict=True), *extra]), strict=True)
         batch.events(*rows)
         for start, _end in alike.plan.attempts:
-            _nest(batch, alike.workers(start), spans, alike.names)
+            nest(batch, alike.workers(start), spans, alike.names)
         alike.move(self._transfers)
         attempts = alike.attempts()
         moved = len(alike.plan.transfers)
@@ -386,7 +244,7 @@ class Tasks:
             self._batch.event(span, attempt.started, STARTED, attempt.offset)
             if attempt.ended is not None:
                 self._batch.event(span, attempt.ended, ENDED, attempt.ended_offset)
-        _nest(self._batch, [attempt.worker for attempt in attempts], spans, names)
+        nest(self._batch, [attempt.worker for attempt in attempts], spans, names)
         self._attempts = []
 
 
@@ -407,7 +265,7 @@ class _Alike:
 
     def event_rows(self, spans: Sequence[int], types: list[int]) -> Iterable[Sequence[Any]]:
         """Return the columns of the tasks' events: spans, times, types and offsets."""
-        return _in_turn(*[spans] * len(types)), self._times, types * len(spans), self._offsets
+        return in_turn(*[spans] * len(types)), self._times, types * len(spans), self._offsets
 
     def told(self) -> tuple[list[dict[str, Any]], list[tuple[int, float, str, int]]]:
         """Return the attributes of each task, and moments that were measured: task, time, event and offset."""
@@ -420,7 +278,7 @@ class _Alike:
                 found = tells(said)
                 if event == RETRIEVED and (measured := found.get("measured")):
                     offset = self._at(self._offsets, place)[task]
-                    moments += [(task, time, name, offset) for name, time in _moments(measured)]
+                    moments += [(task, time, name, offset) for name, time in moments_of(measured)]
                     if not measured:
                         del found["measured"]
                 attributes[task].update(found)
@@ -453,7 +311,7 @@ class _Alike:
         transfers.ends += of_transfers(self._times)
         transfers.offsets += of_transfers(self._offsets)
         transfers.attributes += of_transfers(self._told)
-        transfers.workers += _in_turn(*map(self.workers, plan.values()))
+        transfers.workers += in_turn(*map(self.workers, plan.values()))
 
     def attempts(self) -> list[tuple[Attempt, ...]]:
         """Return the attempts of each task, those before among them."""

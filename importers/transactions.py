@@ -31,9 +31,11 @@ from importers import cctools
 from importers.cctools import TASKVINE, WORK_QUEUE, Manager, span_type
 from importers.logfile import Block, blocks
 from importers.pattern import LATEST
+from importers.record_fields import amounts, granted_of, moved_file, text_of, words
 from importers.rows import DRIFT, Batch
 from importers.sources import Progress, Source
-from importers.task_records import RECORD, Found, Start, Tasks, Timed, amounts, granted_of, moved_file, text_of, words
+from importers.task_records import RECORD, Found, Start, Tasks
+from importers.timed_spans import Timed
 
 LATEST_MICROSECONDS = int(LATEST * 1e6)
 

@@ -37,7 +37,7 @@ class SmallRuns:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "small.sqlite3"
-        self._logs: list[tuple[str, Batch]] = []
+        self._logs: list[tuple[str, str, Batch]] = []
 
     def log(
         self,
@@ -45,6 +45,7 @@ class SmallRuns:
         spans: Mapping[str, Sequence[str | Callable[[Batch, str], int]]],
         inside: Sequence[tuple[Pair, Pair]] = (),
         run: str = "r",
+        importer: str = "small",
     ) -> None:
         """Add what a log tells: spans by type, each a key or as `of` gives it, and (outer, inner) pairs of spans.
 
@@ -57,21 +58,21 @@ class SmallRuns:
         for outer, inner in inside:
             above, below = (batch.span(span_type, *key.split("/")) for span_type, key in (outer, inner))
             batch.subspan(above, below, inner[1])
-        self._logs.append((name, batch))
+        self._logs.append((importer, name, batch))
 
     def sample(self, name: str, span_type: str, key: str, time: float, metric: str, run: str = "r") -> None:
         """Add a log that has a sample of a span, and no event."""
         batch = Batch(run)
         batch.samples.append((batch.span(span_type, *key.split("/")), metric, time, 1.0))
-        self._logs.append((name, batch))
+        self._logs.append(("small", name, batch))
 
     def store(self, then: Callable[[Store], object]) -> None:
         """Put the logs that were added into the database, and do what an import does then."""
         with open_store(self.path) as store:
-            for name, batch in self._logs:
+            for importer, name, batch in self._logs:
                 batch.seal()
                 run = Run(batch.run, batch.run, None, batch.run)
-                store.add(Source("small", Path(name), f"{batch.run}/{name}", run), batch, 1, name)
+                store.add(Source(importer, Path(name), f"{batch.run}/{name}", run), batch, 1, name)
             self._logs = []
             store.flush()
             then(store)
@@ -84,7 +85,8 @@ class SmallRuns:
         found: set[int] = set()
 
         def make(store: Store) -> None:
-            found.update(links.link(store.conn, {store.run(run) for run in runs} or store.touched))
+            chosen = {store.run(run) for run in runs} or store.touched
+            found.update(links.link(store.conn, chosen, store.made))
 
         self.store(make)
         return {key for number, key in query(self.path, "SELECT id, key FROM runs") if number in found}
@@ -100,7 +102,7 @@ class SmallRuns:
 
         def make(store: Store) -> None:
             store.conn.set_progress_handler(step, 100)
-            links.link(store.conn, store.touched)
+            links.link(store.conn, store.touched, store.made)
             store.conn.set_progress_handler(None, 0)
 
         self.store(make)
@@ -111,7 +113,7 @@ class SmallRuns:
 
         def make(store: Store) -> None:
             touched = {store.run(run) for run in runs} or set(store.touched)
-            sequences.update(store.conn, links.link(store.conn, touched), root_types)
+            sequences.update(store.conn, links.link(store.conn, touched, store.made), root_types)
 
         self.store(make)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from importers import parsl_log, parsl_monitoring, rows
+from importers import parsl_log, parsl_monitoring, rows, table_rows
 from importers.formats import FORMATS
 from importers.rows import Batch
 from importers.times import clock_of_name
@@ -314,7 +314,7 @@ def test_logs_that_grow_are_read_again_in_parts(
         (rows, "MANY", 7),
         (rows, "MANY_ROWS", 5),
         (parsl_monitoring, "LARGE", 0),
-        (parsl_monitoring, "CHUNK", 7),
+        (table_rows, "CHUNK", 7),
         (parsl_monitoring, "SPANS_KEPT", 5),
     ):
         monkeypatch.setattr(module, size, value)

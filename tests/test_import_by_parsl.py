@@ -9,7 +9,8 @@ import re
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -290,3 +291,23 @@ def test_what_killed_imports_left_is_removed(tmp_path: Path) -> None:
     import_logs(database, DATA / "workqueue")
     assert names_in(tmp_path) == sorted([alive.name, elsewhere.name, "dnpc.sqlite3"])
     assert query(database, "SELECT count(*) FROM spans") > [(0,)]
+
+
+def test_workers_are_told_of_their_configuration_and_of_the_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They write beside the one, wherever the other lies."""
+    told = []
+
+    @contextmanager
+    def nobody(file: Path, database: Path) -> Iterator[None]:
+        told.append((file, database))
+        yield
+
+    monkeypatch.setattr(on_parsl, "OnParsl", nobody)
+    file, database = configured(tmp_path), tmp_path / "elsewhere" / "d.db"
+    database.parent.mkdir()
+    assert dnpc("import", DATA / "htex-crash", "--parsl", file, "--db", database).exit_code == 0
+    assert told == [(file, database)]
+    assert dnpc("import", DATA / "htex-crash", "--db", database).exit_code == 0
+    assert len(told) == 1

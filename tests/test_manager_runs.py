@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from importers.manager_links import BLOCK_CONTRADICTION, CONTRADICTION
+from importers.manager_links import CONTRADICTION
+from importers.worker_blocks import CONTRADICTION as BLOCK_CONTRADICTION
 from tests.imports import dnpc, import_logs, query
 from tests.managers import (
     HOST,

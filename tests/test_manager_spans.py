@@ -2,57 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from importers import monitoring_tables as monitoring
-from importers import parsl_log
-from importers.cctools import EXECUTOR_TASK, TASKVINE, TITLES, WORK_QUEUE, span_type
-from importers.manager_links import BLOCK_CONTRADICTION, CONTRADICTION
-from importers.rows import Batch
+from importers import parsl_blocks, parsl_log
+from importers.cctools import TASKVINE, TITLES, WORK_QUEUE, span_type
+from importers.manager_links import CONTRADICTION
+from importers.worker_blocks import CONTRADICTION as BLOCK_CONTRADICTION
 from importers.workqueue_function import REMOTE
 from tests.imports import query
+from tests.small_managers import (
+    CONNECTION,
+    EXECUTED,
+    MANAGER,
+    TASK,
+    WORKER,
+    Span,
+    above,
+    executed,
+    managed,
+    manager,
+    told,
+)
 from tests.small_runs import SmallRuns, of
-
-Span = Callable[[Batch, str], int]
-
-EXECUTED = EXECUTOR_TASK[WORK_QUEUE]
-MANAGER, TASK, WORKER, CONNECTION = (span_type(WORK_QUEUE, x) for x in ("manager", "task", "worker", "connection"))
 
 
 @pytest.fixture
 def runs(tmp_path: Path) -> SmallRuns:
     return SmallRuns(tmp_path)
-
-
-def executed(number: int, **attributes: object) -> Span:
-    return of(f"e/{number}", (10.0 + number, "created"), (50.0 + number, "future_updated"), **attributes)
-
-
-def managed(number: int, manager: str = "7-1") -> Span:
-    return of(f"{manager}/{number}", (20.0 + number, "WAITING"), (40.0 + number, "DONE"), category="f")
-
-
-def manager(key: str = "7-1", **attributes: object) -> Span:
-    return of(key, (1.0, "START"), **attributes)
-
-
-def told(runs: SmallRuns) -> list[tuple[object, ...]]:
-    return query(runs.path, "SELECT reason, template, count, text FROM unmatched ORDER BY reason, text")
-
-
-def above(runs: SmallRuns, span_type: str) -> list[tuple[object, ...]]:
-    """Return of each span of a type its run, type and key of what it lies in, its key, and what it is called there."""
-    return query(
-        runs.path,
-        """SELECT runs.key, above.name, a.key, b.key, subspans.key FROM subspans
-           JOIN spans a ON a.id = superspan JOIN span_types above ON above.id = a.type
-           JOIN spans b ON b.id = subspan JOIN span_types below ON below.id = b.type AND below.name = ?
-           JOIN runs ON runs.id = b.run AND a.run = b.run ORDER BY 1, 4""",
-        span_type,
-    )
 
 
 @pytest.mark.parametrize("kind", TITLES)
@@ -132,14 +111,14 @@ def test_a_block_that_is_denied_later_loses_the_worker(runs: SmallRuns, with_mon
         {MANAGER: [manager(executor="e")], WORKER: ["7-1/w"], CONNECTION: [ADDRESS]},
         [((MANAGER, "7-1"), (WORKER, "7-1/w")), ((WORKER, "7-1/w"), (CONNECTION, ADDRESS))],
     )
-    runs.log("output", {parsl_log.BLOCK: [where(0)]})
+    runs.log("output", {parsl_blocks.BLOCK: [where(0)]})
     if with_monitoring:
         runs.log("database", {monitoring.BLOCK: ["e/0"]})
     runs.link()
-    in_blocks = [("r", block, "e/0", "7-1/w", "w") for block in (monitoring.BLOCK, parsl_log.BLOCK)]
+    in_blocks = [("r", block, "e/0", "7-1/w", "w") for block in (monitoring.BLOCK, parsl_blocks.BLOCK)]
     in_manager = ("r", MANAGER, "7-1", "7-1/w", "7-1/w")
     assert set(above(runs, WORKER)) == {in_manager, *in_blocks[not with_monitoring :]}
-    runs.log("another", {parsl_log.BLOCK: [where(1)]})
+    runs.log("another", {parsl_blocks.BLOCK: [where(1)]})
     runs.link()
     assert above(runs, WORKER) == [in_manager]
     text = "w: by its address ['e/0', 'e/1'], by its tasks []"
@@ -158,7 +137,7 @@ def work_in_blocks(runs: SmallRuns, label: str, *blocks: int) -> None:
             EXECUTED: [of(f"{label}/{n}", (10.0 + n, "created"), (50.0 + n, "future_updated")) for n in numbers],
             parsl_log.TRY: [of(f"{n}/0", (9.0, "launched"), executor=label, executor_task=n) for n in numbers],
             monitoring.TRY: [of(f"{n}/0", (9.0, "running"), executor=label, block=str(blocks[n])) for n in numbers],
-            parsl_log.BLOCK: [f"{label}/{block}" for block in range(3)],
+            parsl_blocks.BLOCK: [f"{label}/{block}" for block in range(3)],
         },
         [
             ((MANAGER, "7-1"), (WORKER, "7-1/w")),
@@ -173,7 +152,9 @@ def connect(runs: SmallRuns, *addresses: tuple[str, str]) -> None:
         "connections",
         {
             CONNECTION: [address for address, _ in addresses],
-            parsl_log.BLOCK: [of(block, (1.0, "output"), worker_addresses=[address]) for address, block in addresses],
+            parsl_blocks.BLOCK: [
+                of(block, (1.0, "output"), worker_addresses=[address]) for address, block in addresses
+            ],
         },
         [((WORKER, "7-1/w"), (CONNECTION, address)) for address, _ in addresses],
     )
@@ -184,7 +165,7 @@ def block_of_the_worker(runs: SmallRuns) -> list[tuple[object, ...]]:
         runs.path,
         """SELECT a.key, subspans.note FROM subspans JOIN spans b ON b.id = subspan AND b.key = '7-1/w'
            JOIN spans a ON a.id = superspan JOIN span ON span.uuid = a.uuid WHERE span.type = ?""",
-        parsl_log.BLOCK,
+        parsl_blocks.BLOCK,
     )
 
 
@@ -198,7 +179,7 @@ def test_tries_and_addresses_together_tell_the_block(runs: SmallRuns, label: str
     assert block_of_the_worker(runs) == [(f"{label}/1", INFERRED)]
     # One address that the jobs of two blocks wrote down: the tries tell which.
     connect(runs, (ADDRESS, f"{label}/1"))
-    runs.log("third", {parsl_log.BLOCK: [of(f"{label}/2", (1.0, "output"), worker_addresses=[ADDRESS])]})
+    runs.log("third", {parsl_blocks.BLOCK: [of(f"{label}/2", (1.0, "output"), worker_addresses=[ADDRESS])]})
     runs.link()
     assert block_of_the_worker(runs) == [(f"{label}/1", None)]
     assert told(runs) == []

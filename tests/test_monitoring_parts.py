@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from importers import parsl_monitoring, reading, rows
+from importers import parsl_monitoring, reading, rows, table_rows
 from importers.keys import surrogate_key
 from importers.monitoring_tables import TABLES
 from importers.reading import read_source
@@ -44,7 +44,7 @@ def test_any_number_of_rows_at_a_time_gives_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sample: str, chunk: int
 ) -> None:
     import_logs(tmp_path / "whole.db", DATA / sample)
-    monkeypatch.setattr(parsl_monitoring, "CHUNK", chunk)
+    monkeypatch.setattr(table_rows, "CHUNK", chunk)
     monkeypatch.setattr(parsl_monitoring, "SPANS_KEPT", 7)
     monkeypatch.setattr(parsl_monitoring, "LARGE", 0)
     monkeypatch.setattr(rows, "MANY_ROWS", 3)
@@ -66,8 +66,9 @@ def test_rows_with_long_values_come_in_parts_that_give_the_same(
         as_it_is(batch)
 
     as_it_is = Batch.hand_over
-    for name, value in (("LARGE", 0), ("WIDE", 20), ("MUCH", much), ("CHUNK", 50)):
-        monkeypatch.setattr(parsl_monitoring, name, value)
+    monkeypatch.setattr(parsl_monitoring, "LARGE", 0)
+    for name, value in (("WIDE", 20), ("MUCH", much), ("CHUNK", 50)):
+        monkeypatch.setattr(table_rows, name, value)
     monkeypatch.setattr(Batch, "hand_over", hand_over)
     import_logs(tmp_path / "parts.db", DATA / sample)
     assert readable(tmp_path / "parts.db") == readable(tmp_path / "whole.db")
@@ -103,7 +104,7 @@ def test_long_values_are_in_memory_a_few_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str, column: str, text: str
 ) -> None:
     monkeypatch.setattr(parsl_monitoring, "LARGE", 0)
-    monkeypatch.setattr(parsl_monitoring, "MUCH", len(text))
+    monkeypatch.setattr(table_rows, "MUCH", len(text))
     most: list[int] = []
     for count in (20, 20, 50):
         # The first time warms up what is kept between imports.
@@ -131,7 +132,7 @@ def test_the_rows_before_a_damaged_page_come_from_a_large_database_too(
     pages = [place for place in range(0, len(data), size) if b"sleeping" in data[place : place + size]]
     data[pages[-3] : pages[-3] + size] = b"\xff" * size
     path.write_bytes(data)
-    monkeypatch.setattr(parsl_monitoring, "CHUNK", 50)
+    monkeypatch.setattr(table_rows, "CHUNK", 50)
     import_logs(tmp_path / "small.sqlite3", path)
     monkeypatch.setattr(parsl_monitoring, "LARGE", 0)
     import_logs(tmp_path / "large.sqlite3", path)
@@ -153,7 +154,7 @@ def test_a_state_without_end_is_kept_once_and_counted_by_its_beginning(tmp_path:
 
 
 def test_what_is_kept_while_reading_has_few_rows_of_tables(monitoring: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parsl_monitoring, "CHUNK", 7)
+    monkeypatch.setattr(table_rows, "CHUNK", 7)
     monkeypatch.setattr(rows, "MANY_ROWS", 20)
     source = parsl_monitoring.find(monitoring)
     assert source is not None

@@ -59,8 +59,8 @@ def test_tables_and_sql_get_faults_and_nothing_else_does(tmp_path: Path) -> None
     assert all(found["query"]()[0] == text for found in tables.values())
 
 
-def test_every_module_has_faults_and_tests() -> None:
+def test_every_module_is_there_and_has_tests() -> None:
     folder = Path(__file__).parent
     for name, topics in TESTS.items():
         assert all((folder / f"test_{topic}.py").is_file() for topic in topics)
-        assert any(faults(folder.parent / "importers" / f"{name}.py")), name
+        assert topics and (folder.parent / "importers" / f"{name}.py").is_file(), name

@@ -15,7 +15,7 @@ from importers import cctools, transactions
 from importers.keys import KeyPrefix, surrogate_key, uuid_text, uuids_of
 from importers.rows import DRIFT, Batch
 from tests.batches import read, spans
-from tests.managers import MANAGER, START, WORK_QUEUE, record, write
+from tests.managers import MANAGER, START, WORK_QUEUE, WORKER, record, write
 from tests.transaction_rows import NAMES, lines
 
 STATES = ("WAITING", "READY", "RUNNING", "RUNNING", "WAITING_RETRIEVAL", "RETRIEVED", "DONE", "DONE", "CANCELED")
@@ -181,6 +181,34 @@ def test_a_state_that_is_named_as_a_direction(tmp_path: Path) -> None:
     batch = read(write(tmp_path / NAMES[WORK_QUEUE], lines((0, "MANAGER START"), (1, "TASK 1 INPUT w F {}"))))
     assert [kind for _reason, kind in batch.unmatched] == ["TASK # INPUT"]
     assert rows_of(batch).events == {("task", f"{MANAGER}/1"): [(START + 1, "INPUT", batch.event_offsets[1])]}
+
+
+def test_a_task_of_the_number_of_no_task(tmp_path: Path) -> None:
+    """What was sent for no task is no event of it, and in no worker."""
+    text = lines(
+        (0, "MANAGER START"),
+        (1, "TASK 0 WAITING work F {}"),
+        (2, "TRANSFER INPUT 0 1 2.0 0.5 a file"),
+        (3, f"TASK 0 RUNNING {WORKER}  F {{}}"),
+        (4, "TRANSFER OUTPUT 0 0 1.0 0.25 b"),
+        (5, "TASK 0 DONE SUCCESS 0"),
+        (6, "TRANSFER INPUT 0 0 3.0 0.5 c"),
+    )
+    batch = read(write(tmp_path / NAMES[WORK_QUEUE], text))
+    found = rows_of(batch)
+    events = {key: [(time - START, event) for time, event, _offset in rows] for key, rows in found.events.items()}
+    assert events == {
+        ("task", f"{MANAGER}/0"): [(1, "WAITING"), (3, "RUNNING"), (5, "DONE")],
+        ("transfer", f"{MANAGER}/0.0"): [(1.5, "started"), (2, "ended")],
+        ("transfer", f"{MANAGER}/0.1"): [(3.75, "started"), (4, "ended")],
+        ("transfer", f"{MANAGER}/0.2"): [(5.5, "started"), (6, "ended")],
+    }
+    assert found.nested == {(f"{MANAGER}/{WORKER}", "task", f"{MANAGER}/0")}
+    assert spans(batch, "workqueue.transfer") == {
+        f"{MANAGER}/0.0": {"file": "a file", "megabytes": 2, "direction": "INPUT", "cached": True},
+        f"{MANAGER}/0.1": {"file": "b", "megabytes": 1, "direction": "OUTPUT"},
+        f"{MANAGER}/0.2": {"file": "c", "megabytes": 3, "direction": "INPUT"},
+    }
 
 
 @pytest.mark.parametrize("names", [[], ["1", "22", "a/b", ""], ["é", "1"]])

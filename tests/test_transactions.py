@@ -218,6 +218,10 @@ def test_what_a_worker_measured(tmp_path: Path) -> None:
         ("2", 5, "RETRIEVED"),
         ("3", 6, "RETRIEVED"),
     ]
+    # The record of what was retrieved tells of them.
+    offsets = """SELECT DISTINCT offset FROM events JOIN event_types ON event_types.id = type
+                 WHERE name GLOB 'commit_*' OR name GLOB 'worker_*'"""
+    assert query(database, offsets) == [(text.index(f"{round((START + 4) * 1e6)} "),)]
     attributes: dict[str, str] = dict(
         query(database, f"SELECT key, attributes FROM ({SPANS}) WHERE name LIKE '%.task'")
     )

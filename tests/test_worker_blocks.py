@@ -9,10 +9,11 @@ from pathlib import Path
 
 from importers import links
 from importers.database import open_store
-from importers.manager_links import BLOCK_CONTRADICTION, CONTRADICTION
+from importers.manager_links import CONTRADICTION
 from importers.rows import Batch
 from importers.runs import Run
 from importers.sources import Source
+from importers.worker_blocks import CONTRADICTION as BLOCK_CONTRADICTION
 from tests.imports import Rows, copied, import_logs, query
 from tests.managers import (
     HOST,
@@ -130,8 +131,14 @@ def many(n: int) -> Batch:
         )
         batch.subspan(manager, worker, "w")
         batch.subspan(worker, connection, f"host{i}:2")
-        batch.event(batch.span("workqueue.task", f"{i}-1", "1"), 2.0, "WAITING", 0)
+        task = batch.span("workqueue.task", f"{i}-1", "1")
+        batch.event(task, 2.0, "WAITING", 0)
+        batch.subspan(worker, task, "1")
         batch.event(batch.span("parsl.executors.workqueue.executor_task", f"wq{i}", "0"), 1.0, "created", 0)
+        batch.annotate(batch.span("parsl.rundir.try", str(i), "0"), executor=f"wq{i}", executor_task=0)
+        batch.annotate(batch.span("parsl.monitoring.try", str(i), "0"), executor=f"wq{i}", block=str(i))
+        batch.span("parsl.executors.workqueue.executor_task.remote", f"wq{i}", "0")
+        batch.span("workqueue.library", f"{i}-1", "1")
     batch.seal()
     return batch
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from importers.manager_links import TOLERANCE, ExecutorTask, ManagerTask, join_tasks
+from importers.task_joins import ExecutorTask, ManagerTask, join_tasks
 from tests.managers import Made, made
 
 
@@ -213,8 +213,8 @@ def test_times_may_differ_a_little() -> None:
         assert found[0] == found[1]
         return found[0]
 
-    assert joined(TOLERANCE / 2) == 1
-    assert joined(TOLERANCE * 2) == 0
+    assert joined(0.0005) == 1
+    assert joined(0.002) == 0
 
 
 def test_log_and_files_that_disagree() -> None:
