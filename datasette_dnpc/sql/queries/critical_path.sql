@@ -9,6 +9,7 @@
 @needs task_account
 @column position 1 for the first task of the path
 @column run key of the run
+@column run_name name of the run, or its key
 @column task number of the task within the run
 @column label position and task, in an order that sorts as text
 @column app name of the app
@@ -64,6 +65,7 @@ timed as (
 select
     timed.position,
     runs.key as run,
+    coalesce(runs.name, runs.key) as run_name,
     timed.key as task,
     printf('%04d: task %s', timed.position, timed.key) as label,
     timed.app,

@@ -9,6 +9,7 @@
 @needs task_account
 @column position 1 for the first task of the chain
 @column run key of the run
+@column run_name name of the run, or its key
 @column task number of the task within the run
 @column label position and task, in an order that sorts as text
 @column app name of the app
@@ -58,6 +59,7 @@ added as (
 select
     added.position,
     runs.key as run,
+    coalesce(runs.name, runs.key) as run_name,
     task_account.key as task,
     printf('%05d: task %s', added.position, task_account.key) as label,
     added.app,

@@ -14,6 +14,7 @@
 @needs kept_root_type root_attribute run_began state_run
 @column root_type span type of the roots
 @column run key of the run
+@column run_name name of the run, or its key
 @column root the root's key within its run
 @column time seconds since 1970 UTC
 @column since_run_began seconds from the first event of the run
@@ -32,6 +33,7 @@ wanted as materialized (
         root_type_id,
         run,
         run_key,
+        run_name,
         iif(
             :rows = 'all',
             1000000000,
@@ -101,6 +103,7 @@ named as materialized (
 select
     wanted.root_type,
     wanted.run_key as run,
+    coalesce(wanted.run_name, wanted.run_key) as run_name,
     roots.key as root,
     events.time,
     events.time - began.time as since_run_began,

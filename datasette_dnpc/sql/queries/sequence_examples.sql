@@ -17,6 +17,7 @@
 @column variant id of the variant in this database
 @column step position, event type and span type of the event that ends the step; NULL for the whole sequence
 @column run key of the run, NULL if none
+@column run_name name of the run, or its key, NULL if none
 @column key the root's key within its run
 @column label rank and key, in an order that sorts as text
 @column uuid surrogate key of the root
@@ -137,6 +138,7 @@ select
         where steps.variant = wanted.id and steps.position = wanted.position
     ) as step,
     runs.key as run,
+    coalesce(runs.name, runs.key) as run_name,
     spans.key,
     printf('%03d: %s', row_number() over (order by slowest.duration desc, spans.uuid), spans.key) as label,
     spans.uuid,

@@ -16,6 +16,7 @@
 @column key the span's key within its run
 @column uuid surrogate key of the span
 @column run key of the run, NULL if none
+@column run_name name of the run, or its key, NULL if none
 @column began time of its first event, seconds since 1970 UTC, NULL if it has no event
 @column ended time of its last event, seconds since 1970 UTC, NULL if it has no event
 @column since_root_began seconds from the first event of the root or anything below it to the first event of the span
@@ -167,6 +168,7 @@ select
     spans.key,
     spans.uuid,
     runs.key as run,
+    coalesce(runs.name, runs.key) as run_name,
     spans.began,
     spans.ended,
     round(spans.began - placed.root_began, 6) as since_root_began,
