@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from itertools import groupby
 
+from datasette_dnpc.meanings import OTHERS_COLOUR, few_state_colours
 from datasette_dnpc.pages.areas import HEIGHT, WIDTH, areas, stacking
-from datasette_dnpc.pages.colours import few_state_colours
 from datasette_dnpc.pages.frame import Context, Page, Visit
 
 RUNS = 25
@@ -30,7 +30,7 @@ async def _context(visit: Visit) -> Context:
             "pictures": {
                 run: areas(list(rows), order) for run, rows in groupby(states, key=lambda row: str(row["run"]))
             },
-            "colours": few_state_colours(state for state in order if state != _OTHER) | {_OTHER: "#5f6873"},
+            "colours": few_state_colours(state for state in order if state != _OTHER) | {_OTHER: OTHERS_COLOUR},
             "order": order,
             "width": WIDTH,
             "height": HEIGHT,
