@@ -14,7 +14,7 @@ from datasette_dnpc.pages.areas import HEIGHT, WIDTH, areas, stacking
 from datasette_dnpc.pages.frame import Context, Page, Row, Visit
 from datasette_dnpc.pages.lanes import Bar, Lanes, by_app, by_slot
 from datasette_dnpc.pages.time_axis import TimeAxis, part_of_run
-from datasette_dnpc.sql_files import queries
+from datasette_dnpc.sql_files import by_topic, views
 
 LANES = 40
 """Lanes of slots on one page."""
@@ -68,11 +68,10 @@ async def _context(visit: Visit) -> Context:
         "part": part,
         "parts": PARTS,
         "part_url": lambda name: visit.url("run", run["run"], part=name),
-        "onward": [
-            (query.title, visit.query_url(query.name, run=run["run"]))
-            for query in queries().values()
-            if "run" in query.params
-        ],
+        "onward": {
+            topic: [(query, visit.query_url(query.name, run=run["run"])) for query in found if "run" in query.params]
+            for topic, found in by_topic().items()
+        },
         **shown,
     }
 
@@ -198,7 +197,19 @@ def group_colours(lanes: Lanes) -> dict[str, str]:
 async def _layers_and_failures(visit: Visit, run: Row) -> Context:
     layers = await _within_limit(visit, visit.ask("task_layers", run=run["run"]))
     failures = await _within_limit(visit, visit.ask("failures", run=run["run"]))
-    return {"layers": _by_app(layers or []), "layer_rows": layers, "failures": failures, "layer_colours": _LAYERS}
+    return {
+        "layers": _by_app(layers or []),
+        "layer_rows": layers,
+        "failures": failures,
+        "layer_colours": _LAYERS,
+        "layer_meanings": _layer_meanings(),
+    }
+
+
+def _layer_meanings() -> dict[str, str]:
+    """Return what the view says of each layer."""
+    told = views()["task_layer"].columns
+    return {layer: told[f"in_{layer.partition(' ')[2]}"] for layer in _LAYERS}
 
 
 def _by_app(rows: list[Row]) -> list[list[Row]]:

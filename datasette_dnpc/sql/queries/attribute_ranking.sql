@@ -1,5 +1,6 @@
 /*
 @title Attributes in which some roots differ from the rest
+@topic Durations
 @description Compares the roots that start and take as long as asked for, from one state to another as in the query
     event_pairs, with all others: in the attributes of each root, of what is below it and of what that is part of, such as
     worker, host, block, executor or the size of a transfer. First comes what tells them apart best. Compared are 500

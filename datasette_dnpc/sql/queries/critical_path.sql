@@ -1,5 +1,6 @@
 /*
 @title Critical path
+@topic The tasks
 @description What the end of a run waited for: the task with dependencies that ended last, of all tasks that it waited
     for the one that ended last, and so on back to one that waited for none. That is what held it up as it went, waits
     for workers included; for the least that it could have taken see longest_chain. A join app's wait for its inner

@@ -1,5 +1,6 @@
 /*
 @title Times between two events of any component
+@topic Durations
 @description One row a root: when it came into the start state, and how long from there to the end state, which may be
     events of different spans below it. Of several such events the first starts and the last ends, unless it is asked
     for otherwise. Where there are more roots than rows asked for, a random sample, always the same, or the slowest.

@@ -1,5 +1,6 @@
 /*
 @title Longest chain
+@topic The tasks
 @description The chain of tasks, each of which needs the one before it, that ran longest in all. No number of workers
     makes the run shorter than that. Only the time on a worker counts, in the last try of each task; where no log tells
     of it, that from launch to end. A join app needs its inner tasks; its own body runs before them, so the longer of

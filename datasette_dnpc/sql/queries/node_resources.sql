@@ -1,5 +1,6 @@
 /*
 @title Resources of nodes over time
+@topic Workers
 @description What was used of each node, in equal pieces of the run's time: of Parsl's monitoring the memory and
     processor time of the processes that it sampled, against what the node has; of Work Queue and TaskVine the cores,
     memory and disk that the manager had given to tasks, against those of all its workers. Monitoring sees processes

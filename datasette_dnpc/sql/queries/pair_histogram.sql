@@ -1,5 +1,6 @@
 /*
 @title Histogram of times between two events
+@topic Durations
 @description How many roots take how long from one state to another, as in the query event_pairs. Bins
     are even, or each is the same multiple of the one before: so where all durations are above 0 and the longest is over
     100 times the lower quartile, or on request.

@@ -1,5 +1,6 @@
 /*
 @title Events of the roots of a type
+@topic The logs
 @description What spans of a root type went through, with all below them: one row for each event, from which the plot states
     counts how many roots are in each state. Where there are more events than rows asked for, all those of some roots:
     a random sample, always the same.

@@ -1,5 +1,6 @@
 /*
 @title Examples of an event sequence
+@topic One task
 @description The roots of one variant in which a step took longest, or the whole sequence. Where a variant has more than
     10 000 roots, those of a step are looked for in a random sample of no more than so many, always the same.
 @param root_type a root type; empty: the one whose sequences hold most events, of those that the run has

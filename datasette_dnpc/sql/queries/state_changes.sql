@@ -1,5 +1,6 @@
 /*
 @title Changes of the number of spans in each state
+@topic The run
 @description How many roots of a type are in each state from every moment on at which that changes. The state of a root is
     the latest event of it or of anything below it, at one time the last by name; it stays in the state of its last event.
     Where they change more often than rows are asked for, they are those at some moments only, spread over

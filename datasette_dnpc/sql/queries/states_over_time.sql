@@ -1,5 +1,6 @@
 /*
 @title Spans in each state over time
+@topic The run
 @description How many roots of a type are in each state. The state of a root is the latest event of it or of anything
     below it; it stays in the state of its last event. States beyond the most frequent are counted together. Times are
     120, even from the first event to the last, or fewer where there are many states. Within a part of the time in which

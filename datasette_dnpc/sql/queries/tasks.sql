@@ -1,5 +1,6 @@
 /*
 @title Tasks
+@topic The tasks
 @description One row for each Parsl task: what became of it, and where its time went. The slowest stand first.
 @param run key or name of a run; empty: all runs
 @param app name of an app; empty: all

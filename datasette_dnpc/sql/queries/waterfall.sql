@@ -1,5 +1,6 @@
 /*
 @title Waterfall of one task
+@topic One task
 @description One task, or any other span, with all that is below it through all layers, each span once, in the order of
     a tree: its other accounts (facets) directly under it, then what is in it, the first to begin first. What is part of
     several spans stands where the way up to the root is shortest; of equally short ones, below the one that began
