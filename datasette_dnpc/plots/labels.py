@@ -26,15 +26,15 @@ def printable(value: object, longest: int = LONGEST) -> str:
 
 
 def colours(count: int) -> list[Any]:
-    """Return that many colours: easily told apart up to ten, in an order like a rainbow beyond."""
-    if count <= 10:
-        return [matplotlib.colormaps["tab10"](index) for index in range(count)]
+    """Return that many colours: easily told apart up to ten, none of them red, in an order like a rainbow beyond."""
+    if count <= len(FEW):
+        return list(FEW[:count])
     return [matplotlib.colormaps["turbo"](place) for place in np.linspace(0.03, 0.97, count)]
 
 
 def state_colours(names: Collection[str]) -> dict[str, Any]:
     """Return a colour for each state: see ``few_state_colours``."""
-    return few_state_colours(names, FEW if len(names) <= len(FEW) else map(to_hex, colours(len(names))))
+    return few_state_colours(names, map(to_hex, colours(max(len(names), 1))))
 
 
 def data_text(ax: Axes, x: float, y: float, text: str) -> None:
