@@ -8,8 +8,14 @@ from itertools import cycle
 FAILED = frozenset({"failed", "fail_retryable", "dep_fail", "failed_after_retries", "dependency failed"})
 """Events, and outcomes of tasks, that tell of a failure."""
 
-DONE = frozenset({"exec_done", "memo_done", "completed", "returned", "DONE", "done", "memoized"})
-"""Those after which there is no more to do."""
+DONE = frozenset(
+    {
+        *("exec_done", "memo_done", "completed", "returned", "DONE", "done", "memoized"),
+        # What components log once the result is on its way, often after Parsl, or the client, has it.
+        *("worker_all_finished_task", "interchange_removing_task", "endpoint.forwarded", "result_retrieved"),
+    }
+)
+"""Those after which there is no more to do. A task ends in any of them, as its components' last lines fall."""
 
 FEW = ("#0072b2", "#e69f00", "#56b4e9", "#cc79a7", "#009e73", "#8f6bb3", "#b5a432", "#8c564b", "#3f51b5", "#d27d2d")
 """Easily told apart, also by those who see no red and green."""
