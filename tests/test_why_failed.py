@@ -85,3 +85,24 @@ async def test_a_message_is_escaped_and_cut(tmp_path: Path) -> None:
     assert "<script>alert" not in page
     [(_, _, message)] = (await told(datasette, uuid))[1]
     assert message == text[:1000]
+
+
+async def test_failures_of_a_run_lead_to_the_tasks(tmp_path: Path) -> None:
+    database = tmp_path / "dnpc.sqlite3"
+    dnpc("import", DATA / "workqueue", "--db", database, "--quiet")
+    datasette = Datasette([str(database)])
+    page = (await datasette.client.get("/-/dnpc/dnpc/run?part=layers")).text
+    links = re.findall(r'<a href="([^"#]*outcome=[^"#]*)[^"]*" aria-label="(\d+):', page)
+    found: set[tuple[str, str]] = set()
+    for link, count in links:
+        path, _, arguments = unescape(link).partition("?")
+        rows = (await datasette.client.get(f"{path}.json?_shape=array&{arguments}")).json()
+        assert len(rows) == int(count)
+        found |= {(str(row["task"]), row["outcome"]) for row in rows}
+    expected = {
+        (str(task), "failed" if state == "failed" else "dependency failed")
+        for (_, task), tries in failed_tries(DATA / "workqueue" / "monitoring.db").items()
+        for _, state, _ in tries
+        if state != "fail_retryable"
+    }
+    assert found == expected and len(links) > 1
