@@ -37,14 +37,16 @@ left join task_times on task_times.task = coalesce(
     (select task from task_times where task = spans.id),
     -- Monitoring's account is the one that is looked at.
     (
-        select facets.left
+        select task
         from facets
-        where facets.right = spans.id and facets.left in (select task from task_times)
+        cross join task_times on task_times.task = facets.left
+        where facets.right = spans.id
     ),
     (
-        select facets.right
+        select task
         from facets
-        where facets.left = spans.id and facets.right in (select task from task_times)
+        cross join task_times on task_times.task = facets.right
+        where facets.left = spans.id
     )
 )
 where spans.uuid = :uuid
