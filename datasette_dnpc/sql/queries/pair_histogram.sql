@@ -6,8 +6,8 @@
     100 times the lower quartile, or on request.
 @param root_type a span type; empty: of those in the run the one whose sequences hold most events. One whose sequences are not kept has
     only states of its own
-@param start_state span_type/event_type; empty: the one which most roots begin with
-@param end_state span_type/event_type; empty: the one which most roots end with
+@param start_state span_type/event_type; empty: the one which most roots of several events begin with
+@param end_state span_type/event_type; empty: the one which most roots of several events end with
 @param start_which first or last: which of several start states of a root; empty: first
 @param end_which first or last: which of several end states of a root; empty: last
 @param run key or name of a run; empty: all runs
