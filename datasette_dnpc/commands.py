@@ -18,7 +18,7 @@ import click
 from datasette_dnpc.output import FORMATS, as_table, printable
 from datasette_dnpc.plot_options import of_plots
 from datasette_dnpc.queries import NoAnswer, Table, open_dnpc, select
-from datasette_dnpc.sql_files import SqlFile, queries
+from datasette_dnpc.sql_files import SqlFile, by_topic, queries
 
 EXTENSIONS = ("png", "svg")
 """Of the pictures that can be written."""
@@ -31,7 +31,7 @@ ALIASES = {"span-types": "span_type_summary", "sequences": "event_sequences"}
 def names() -> dict[str, list[str]]:
     """Return heading to the names of the commands below it, as ``dnpc --help`` lists them."""
     others = {"Pictures": ["graph", "plot"], "Speed": ["plan"]}
-    return {"Answers": [command_name(name) for name in queries()], **others}
+    return {topic: [command_name(query.name) for query in found] for topic, found in by_topic().items()} | others
 
 
 def command(name: str) -> click.Command | None:
@@ -143,7 +143,11 @@ def _opened(database: Path) -> Iterator[sqlite3.Connection]:
 def _ask(database: Path, query: SqlFile, params: Mapping[str, str]) -> Table:
     # Bytes that are no UTF-8 come from a shell as surrogates, which SQLite does not take.
     values = {name: value.encode("utf-8", "replace").decode() for name, value in params.items()}
+    from datasette_dnpc.known_names import whole_run
+
     with _opened(database) as conn:
+        # What the names of runs show of their keys is enough.
+        values |= {name: whole_run(conn, values[name]) for name in ("run", "other") if name in values}
         return select(conn, query.name, values)
 
 

@@ -24,14 +24,26 @@ class _Kind(NamedTuple):
 _CHOICES = f"SELECT name FROM ({page_sql()['task_choices'].sql}) WHERE kind = "
 _SPAN_TYPE = _Kind("span type", "SELECT name FROM span_types ORDER BY name")
 
+_RUN = _Kind("run", "SELECT coalesce(name, key), key FROM runs ORDER BY id DESC")
+
 _KINDS = {
-    "run": _Kind("run", "SELECT coalesce(name, key), key FROM runs ORDER BY id DESC"),
+    "run": _RUN,
+    "other": _RUN,
     "span_type": _SPAN_TYPE,
     "root_type": _SPAN_TYPE,
     "app": _Kind("app", _CHOICES + "'app'"),
     "executor": _Kind("executor", _CHOICES + "'executor'"),
 }
 """Parameter of queries to what it names."""
+
+
+def whole_run(conn: sqlite3.Connection, asked: str) -> str:
+    """Return the key of the run whose key begins so, where that is one run and none has just this key or name."""
+    rows = conn.execute(
+        """SELECT key, ? IN (key, name) FROM runs WHERE ? IN (key, name) OR substr(key, 1, length(?)) = ?""",
+        [asked] * 4,
+    ).fetchall()
+    return str(rows[0][0]) if asked and len(rows) == 1 and not rows[0][1] else asked
 
 
 def missing(conn: sqlite3.Connection, params: Mapping[str, str]) -> Iterator[str]:

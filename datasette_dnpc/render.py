@@ -170,6 +170,10 @@ _NAMED = ("boxes", "chain", "gantt", "ranking", "steps", "timeline", "waterfall"
 """Plots that write a name beside each row, or lane of rows, if there are few."""
 
 
+_LEAST_HEIGHT = {"chain": 2.5, "gantt": 3.0, "ranking": 2.5, "steps": 2.5, "waterfall": 2.5}
+"""Inches, of plots whose few bars would be too high in a usual figure."""
+
+
 def _size(kind: str, data: Table, **options: Any) -> tuple[float, float]:
     """Return width and height in inches."""
     if kind == "type_graph":
@@ -178,7 +182,7 @@ def _size(kind: str, data: Table, **options: Any) -> tuple[float, float]:
         return size(data, **options)
     named = len(set(data.column("lane")) if kind == "gantt" else data.rows) if kind in _NAMED else 0
     named = named if named <= 40 else 0
-    return 10, max(4.5, 1 + 0.25 * named)
+    return 10, max(_LEAST_HEIGHT.get(kind, 4.5), 1 + 0.25 * named)
 
 
 def _renderer(extension: str, content_type: str) -> dict[str, Any]:

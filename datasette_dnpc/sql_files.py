@@ -2,6 +2,7 @@
 
     /*
     @title Slowest spans
+    @topic Durations
     @description The spans which took longest.
     @param span_type a span type; default: all
     @column duration seconds from first to last event
@@ -10,8 +11,8 @@
     */
     select ...
 
-A tag's text may go on over the following lines. The SQL after the comment is what
-is published. In it, a line ``-- part NAME`` stands for the text of ``sql/parts/NAME.sql``: common table
+A tag's text may go on over the following lines. Queries have a topic, one of ``TOPICS``. The SQL after the comment is
+what is published. In it, a line ``-- part NAME`` stands for the text of ``sql/parts/NAME.sql``: common table
 expressions that several queries share, and that can be no view because they have parameters.
 Views are kept in the database and so use built-in SQL only: they work in
 any SQLite client. Queries may use ``sql_functions`` too.
@@ -35,6 +36,10 @@ FOLDER = Path(__file__).parent / "sql"
 
 _MANY = ("param", "column", "chart", "needs")
 _ONE = ("title", "description")
+_AT_MOST_ONE = ("topic",)
+
+TOPICS = ("The run", "The tasks", "One task", "Durations", "Workers", "The logs", "Others")
+"""Headings under which queries are listed, in this order; the last is of those that name none."""
 
 
 class SqlFileError(Exception):
@@ -59,6 +64,8 @@ class SqlFile:
     """Settings of datasette-vega, such as mark, x_column, x_type."""
     needs: tuple[str, ...]
     """Names of the views it reads."""
+    topic: str = TOPICS[-1]
+    """What it is about: one of ``TOPICS``."""
 
     @property
     def fragment(self) -> str | None:
@@ -77,7 +84,7 @@ def parse(name: str, text: str) -> SqlFile:
     for line in filter(None, map(str.strip, header.splitlines())):
         if line.startswith("@"):
             tag, _, value = line[1:].partition(" ")
-            if tag not in _ONE + _MANY:
+            if tag not in _ONE + _AT_MOST_ONE + _MANY:
                 raise SqlFileError(f"{name}.sql: unknown tag @{tag}")
             tags.append([tag, value.strip()])
         elif tags:
@@ -98,7 +105,17 @@ def parse(name: str, text: str) -> SqlFile:
         columns=_pairs(name, "column", many["column"]),
         chart=_settings(name, " ".join(many["chart"])),
         needs=tuple(" ".join(many["needs"]).split()),
+        topic=_topic(name, tags),
     )
+
+
+def _topic(name: str, tags: list[list[str]]) -> str:
+    if not any(found == "topic" for found, _ in tags):
+        return TOPICS[-1]
+    topic = _only(name, "topic", tags)
+    if topic not in TOPICS:
+        raise SqlFileError(f"{name}.sql: @topic is none of {', '.join(TOPICS)}: {topic!r}")
+    return topic
 
 
 def _only(name: str, tag: str, tags: list[list[str]]) -> str:
@@ -157,6 +174,14 @@ def _with_parts(file: Path) -> str:
 def queries() -> dict[str, SqlFile]:
     """Return the canned queries by name."""
     return load(FOLDER / "queries")
+
+
+def by_topic() -> dict[str, list[SqlFile]]:
+    """Return the canned queries of each topic that has any, in order of name."""
+    found: dict[str, list[SqlFile]] = {topic: [] for topic in TOPICS}
+    for query in queries().values():
+        found[query.topic].append(query)
+    return {topic: files for topic, files in found.items() if files}
 
 
 @cache

@@ -99,7 +99,7 @@ def main() -> None:
     """Where did the time go? Logs of Parsl workflows as spans and events in SQLite."""
 
 
-@main.command("import")
+@main.command("import", short_help="Import logs into a database.")
 @click.argument(
     "paths",
     nargs=-1,
@@ -221,7 +221,7 @@ def _tell(summary: Summary, quiet: bool) -> None:
         )
 
 
-@main.command()
+@main.command(short_help="What was imported, joined, and not understood.")
 @_database_option("read")
 @click.option("--check", is_flag=True, help="List only the lines that look like events but match no pattern, "
               "and exit with status 1 if there are any: for a test after an upgrade of Parsl.")  # fmt: skip
@@ -244,7 +244,7 @@ def sources(database: Path, check: bool) -> None:
         sys.exit(1)
 
 
-@main.command()
+@main.command(short_help="Show a database, or logs, in the browser.")
 @click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path), metavar="[PATH]...")
 @_database_option("make or extend")
 @click.option("--timezone", metavar="ZONE", help="As of dnpc import.")
@@ -253,7 +253,7 @@ def sources(database: Path, check: bool) -> None:
 @click.option("--port", type=click.IntRange(1, 65535), help="Default: 8001, or a free one if that is taken.")
 @click.option("--source-root", "source_roots", multiple=True, metavar="FOLDER",
               type=click.Path(exists=True, file_okay=False, path_type=Path),
-              help="Folder that holds the runs: the page of a span shows the lines of the logs there. Can be repeated. "
+              help="Folder that was imported: the page of a span shows the lines of the logs in it. Can be repeated. "
               "Default: that of PATH. Not with --host of another address.")  # fmt: skip
 @click.pass_context
 def serve(

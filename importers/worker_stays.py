@@ -14,7 +14,7 @@ from functools import lru_cache
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
-from importers import cctools, htex, monitoring_tables, parsl_log
+from importers import cctools, funcx_endpoint, htex, monitoring_tables, parsl_log
 
 
 class Kind(NamedTuple):
@@ -30,6 +30,10 @@ class Kind(NamedTuple):
     """Type of the tasks whose stays these tell of."""
     single: bool = False
     """Whether a worker has one task at a time."""
+    account: str = parsl_log.TASK
+    """Type of the task that a stay is part of."""
+    other_account: str = monitoring_tables.TASK
+    """The same, where there is none of that."""
 
 
 def _of_manager(name: str) -> Iterator[Kind]:
@@ -40,6 +44,14 @@ def _of_manager(name: str) -> Iterator[Kind]:
 
 KINDS = (
     Kind(htex.WORKER[0], htex.WORKER_TASK[0], "worker_received_task", "worker_all_finished_task", single=True),
+    Kind(
+        funcx_endpoint.WORKER[0],
+        funcx_endpoint.WORKER_TASK[0],
+        "worker.received",
+        "worker.completed",
+        single=True,
+        account=funcx_endpoint.TASK[0],
+    ),
     *_of_manager(cctools.WORK_QUEUE),
     *_of_manager(cctools.TASKVINE),
 )
@@ -164,7 +176,7 @@ def _place(conn: sqlite3.Connection, run: int, kinds: Sequence[Kind]) -> None:
     stays: dict[int, list[Stay]] = defaultdict(list)
     fewest: dict[int, float] = {}
     for kind in kinds:
-        asked = {"run": run, "account": parsl_log.TASK, "other_account": monitoring_tables.TASK, **kind._asdict()}
+        asked = {"run": run, **kind._asdict()}
         for worker, span, key, began, ended, told, task, app in conn.execute(_STAYS, asked):
             if began is not None:
                 cores, category = _decoded(told)

@@ -22,7 +22,7 @@ from datasette_dnpc import queries as answers
 from datasette_dnpc.commands import ALIASES, command_name
 from datasette_dnpc.queries import Table
 from datasette_dnpc.render import shape
-from datasette_dnpc.sql_files import queries
+from datasette_dnpc.sql_files import TOPICS, queries
 from importers.cli import main
 from tests.imports import on_a_terminal
 from tests.managers import LOGS, WORK_QUEUE, run_folder
@@ -183,11 +183,14 @@ def test_help_tells_what_the_header_tells(name: str) -> None:
 
 def test_help_lists_every_command_by_kind() -> None:
     text = run("--help").output
-    logs, rest = text.split("Answers:")
-    wanted, pictures = rest.split("Pictures:")
+    logs, rest = text.split(f"{TOPICS[0]}:")
+    wanted, pictures = f"{TOPICS[0]}:{rest}".split("Pictures:")
     assert "import" in logs and "sources" in logs
-    listed = [line.split(maxsplit=1) for line in wanted.splitlines() if line.strip()]
-    assert listed == [[command_name(name), query.title] for name, query in queries().items()]
+    expected = []
+    for topic in TOPICS:
+        found = [query for query in queries().values() if query.topic == topic]
+        expected += [f"{topic}:"] * bool(found) + [f"{command_name(query.name)} {query.title}" for query in found]
+    assert [" ".join(line.split()) for line in wanted.splitlines() if line.strip()] == expected
     assert "graph" in pictures and "plot" in pictures
     drawn = run("plot", "--help").output
     for name, query in queries().items():

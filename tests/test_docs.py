@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from datasette_dnpc.sql_files import queries
+from datasette_dnpc.sql_files import TOPICS, queries
 from tests import docs, pictures
 from tests.imports import dnpc
 from tests.runs import DATA
@@ -23,6 +23,17 @@ def test_readme_names_every_query_among_the_answers() -> None:
     text = (docs.ROOT / "README.md").read_text(encoding="utf-8")
     answers = text[text.index("## Questions") : text.index("## Import")]
     assert set(re.findall(r"`(\w+)`", answers)) == set(queries())
+
+
+def test_readme_has_the_queries_below_their_topics() -> None:
+    text = (docs.ROOT / "README.md").read_text(encoding="utf-8")
+    table = "\n".join(line for line in text[: text.index("## Import")].splitlines() if line.startswith("| "))
+    parts = re.split(r"^\| \*\*(.+)\*\* \| \|$", table, flags=re.MULTILINE)[1:]
+    assert parts[::2] == list(TOPICS[:-1])
+    for topic, rows in zip(parts[::2], parts[1::2], strict=True):
+        assert set(re.findall(r"`(\w+)`", rows)) & set(queries()) == {
+            name for name, query in queries().items() if query.topic == topic
+        }
 
 
 @pytest.mark.parametrize("package", ["importers", "datasette_dnpc"])

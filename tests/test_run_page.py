@@ -21,9 +21,10 @@ from datasette.database import Database
 from playwright.sync_api import Browser, Page
 
 from datasette_dnpc import queries, sql_files
+from datasette_dnpc.meanings import NOT_KNOWN
 from datasette_dnpc.pages import run as run_page
 from datasette_dnpc.pages.areas import HEIGHT, WIDTH, areas
-from datasette_dnpc.pages.lanes import NOT_KNOWN, by_app, by_slot
+from datasette_dnpc.pages.lanes import by_app, by_slot
 from datasette_dnpc.pages.run import GROUPS, group_colours
 from datasette_dnpc.pages.time_axis import TICKS, TimeAxis, part_of_run
 from datasette_dnpc.sql_files import create_views

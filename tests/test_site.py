@@ -16,9 +16,10 @@ from datasette.app import Datasette
 from datasette.utils import tilde_encode
 
 from datasette_dnpc import queries
+from datasette_dnpc.meanings import DONE_COLOURS, few_state_colours
 from datasette_dnpc.pages import PAGES, source_text
 from datasette_dnpc.pages.areas import HEIGHT, WIDTH, areas, stacking
-from datasette_dnpc.pages.colours import few_state_colours, type_colours
+from datasette_dnpc.pages.colours import type_colours
 from datasette_dnpc.pages.source_text import LONGEST, LogFiles, roots
 from datasette_dnpc.pages.span import waterfall
 from tests.imports import dnpc, query
@@ -211,6 +212,11 @@ def test_colours_tell_states_apart() -> None:
     colours = few_state_colours(["x/launched", "x/exec_done", "x/failed", "y/pending"])
     assert len(set(colours.values())) == 4
     assert few_state_colours(["z/exec_done"])["z/exec_done"] == colours["x/exec_done"]
+    late = few_state_colours(["w/worker_all_finished_task", "x/exec_done"])
+    assert set(late.values()) <= set(DONE_COLOURS)
+    several = few_state_colours(["a/exec_done", "b/DONE", "a/failed", "a/dep_fail", "c/done"])
+    assert len(set(several.values())) == len(several)
+    assert (several["a/exec_done"], several["a/failed"]) == (colours["x/exec_done"], colours["x/failed"])
     assert len(set(type_colours(["a", "b", "a"]).values())) == 2
 
 

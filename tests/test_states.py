@@ -24,6 +24,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from datasette_dnpc import plots, queries, sql_files
+from datasette_dnpc.meanings import OTHERS_COLOUR
 from datasette_dnpc.plot_options import keywords
 from datasette_dnpc.plots import over_time
 from datasette_dnpc.plots.state_counts import matching
@@ -492,7 +493,7 @@ def test_most_states_and_the_others() -> None:
     ax = plots.states(LINE, most=1, ax=Figure().add_subplot())
     # By 5, wait has lasted 1 + 2 + 1 + 1 spans, run 2 + 1 + 3 and done 1 s.
     assert names_of(ax) == ["t/run", "2 others"]
-    assert colour(areas(ax)[1]) == to_rgba(over_time.OTHERS)
+    assert colour(areas(ax)[1]) == to_rgba(OTHERS_COLOUR)
     with pytest.raises(ValueError, match="most is -1"):
         plots.states(LINE, most=-1, ax=Figure().add_subplot())
 

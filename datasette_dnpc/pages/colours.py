@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import cycle
 
 # The golden angle: successive hues are far apart, however many there are.
 _HUE_STEP = 137.508
@@ -22,27 +21,6 @@ def state_colours(states: Iterable[str]) -> dict[str, str]:
         place = events[span_type]
         # The four lightnesses come again, in another hue.
         colours[state] = f"hsl({(hue + place // 4 * _HUE_SHIFT) % 360:.0f} 55% {42 + place % 4 * 10}%)"
-    return colours
-
-
-_FAILED = frozenset({"failed", "fail_retryable", "dep_fail", "failed_after_retries", "dependency failed"})
-_DONE = frozenset({"exec_done", "memo_done", "completed", "returned", "DONE", "done", "memoized"})
-_FEW = ("#0072b2", "#e69f00", "#56b4e9", "#cc79a7", "#009e73", "#8f6bb3", "#b5a432", "#8c564b", "#3f51b5", "#d27d2d")
-"""Easily told apart, also by those who see no red and green."""
-
-
-def few_state_colours(states: Iterable[str]) -> dict[str, str]:
-    """Return a CSS colour for each of few states: grey for those in which all is done, red for failures."""
-    colours: dict[str, str] = {}
-    free = cycle(_FEW)
-    for state in states:
-        event = state.rpartition("/")[2]
-        if event in _DONE:
-            colours[state] = "#aeb8c4"
-        elif event in _FAILED:
-            colours[state] = "#c62828"
-        else:
-            colours[state] = next(free)
     return colours
 
 

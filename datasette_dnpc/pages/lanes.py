@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from datasette_dnpc.meanings import NOT_KNOWN, known
 from datasette_dnpc.output import printable
 from datasette_dnpc.pages.time_axis import TimeAxis
 from datasette_dnpc.sql_functions import duration_text
@@ -22,9 +23,6 @@ _LEAST_WIDTH = 1.0
 """Units of the axis: a shorter bar would not be seen."""
 
 _LONGEST_LABEL = 24
-
-NOT_KNOWN = "not known"
-"""Stands for no app or outcome."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +145,7 @@ def _bar(row: Row, axis: TimeAxis, colour: str, y: float, height: float, text: s
         round(width, 2),
         round(y + gap, 2),
         round(height - 2 * gap, 2),
-        NOT_KNOWN if row[colour] is None else str(row[colour]),
+        known(row[colour]),
         share,
         text,
         row["uuid"],

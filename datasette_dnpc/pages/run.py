@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from datasette_dnpc.meanings import LAYERS, NOT_KNOWN, NOT_KNOWN_COLOUR, OTHERS_COLOUR, few_state_colours
 from datasette_dnpc.pages.areas import HEIGHT, WIDTH, areas, stacking
-from datasette_dnpc.pages.colours import few_state_colours
 from datasette_dnpc.pages.frame import Context, Page, Row, Visit
-from datasette_dnpc.pages.lanes import NOT_KNOWN, Bar, Lanes, by_app, by_slot
+from datasette_dnpc.pages.lanes import Bar, Lanes, by_app, by_slot
 from datasette_dnpc.pages.time_axis import TimeAxis, part_of_run
-from datasette_dnpc.sql_files import queries
+from datasette_dnpc.sql_files import by_topic, views
 
 LANES = 40
 """Lanes of slots on one page."""
@@ -25,8 +25,10 @@ SPANS = 400
 GROUPS = 9
 """Apps or outcomes with a colour of their own."""
 
-_OTHER = "#5f6873"
 _IDLE = "idle"
+
+_LAYERS = {name: colour for name, colour in LAYERS.items() if name not in ("0 not submitted", "8 no task")}
+"""Those of tasks."""
 
 FILTERS = ("root_type", "app", "executor", "worker", "lanes_by", "span_type", "colour")
 """Arguments of the address besides the part and the stretch of time."""
@@ -66,11 +68,10 @@ async def _context(visit: Visit) -> Context:
         "part": part,
         "parts": PARTS,
         "part_url": lambda name: visit.url("run", run["run"], part=name),
-        "onward": [
-            (query.title, visit.query_url(query.name, run=run["run"]))
-            for query in queries().values()
-            if "run" in query.params
-        ],
+        "onward": {
+            topic: [(query, visit.query_url(query.name, run=run["run"])) for query in found if "run" in query.params]
+            for topic, found in by_topic().items()
+        },
         **shown,
     }
 
@@ -139,7 +140,7 @@ async def _over_time(visit: Visit, run: Row) -> Context:
         "lanes": lanes,
         "lane_pages": _lane_pages(bars or []) if not of_app else None,
         "lane_colours": group_colours(lanes),
-        "other_colour": _OTHER,
+        "other_colour": OTHERS_COLOUR,
     }
 
 
@@ -176,7 +177,7 @@ def _counts(rows: list[Row], axis: TimeAxis) -> Any:
 
 
 def _state_colours(rows: list[Row]) -> dict[str, str]:
-    return few_state_colours(state for state in stacking(rows) if state != "other") | {"other": _OTHER}
+    return few_state_colours(state for state in stacking(rows) if state != "other") | {"other": OTHERS_COLOUR}
 
 
 def _table_of_states(rows: list[Row]) -> list[tuple[Row, dict[str, Any]]]:
@@ -190,25 +191,25 @@ def _table_of_states(rows: list[Row]) -> list[tuple[Row, dict[str, Any]]]:
 def group_colours(lanes: Lanes) -> dict[str, str]:
     """Return a CSS colour for the groups of most bars; the others share one."""
     known = [group for group in lanes.groups if group != NOT_KNOWN]
-    return few_state_colours(known[:GROUPS]) | ({NOT_KNOWN: "#8b96a3"} if NOT_KNOWN in lanes.groups else {})
+    return few_state_colours(known[:GROUPS]) | ({NOT_KNOWN: NOT_KNOWN_COLOUR} if NOT_KNOWN in lanes.groups else {})
 
 
 async def _layers_and_failures(visit: Visit, run: Row) -> Context:
     layers = await _within_limit(visit, visit.ask("task_layers", run=run["run"]))
     failures = await _within_limit(visit, visit.ask("failures", run=run["run"]))
-    return {"layers": _by_app(layers or []), "layer_rows": layers, "failures": failures, "layer_colours": _LAYERS}
+    return {
+        "layers": _by_app(layers or []),
+        "layer_rows": layers,
+        "failures": failures,
+        "layer_colours": _LAYERS,
+        "layer_meanings": _layer_meanings(),
+    }
 
 
-_LAYERS = {
-    "1 submit": "#aeb8c4",
-    "2 retry": "#c62828",
-    "3 queue": "#e69f00",
-    "4 transfer": "#cc79a7",
-    "5 dispatch": "#8f6bb3",
-    "6 run": "#0072b2",
-    "7 return": "#56b4e9",
-}
-"""The layers of the view ``task_layer``, each with its colour."""
+def _layer_meanings() -> dict[str, str]:
+    """Return what the view says of each layer."""
+    told = views()["task_layer"].columns
+    return {layer: told[f"in_{layer.partition(' ')[2]}"] for layer in _LAYERS}
 
 
 def _by_app(rows: list[Row]) -> list[list[Row]]:

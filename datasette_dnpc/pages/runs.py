@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from itertools import groupby
 
+from datasette_dnpc.meanings import OTHERS_COLOUR, few_state_colours
 from datasette_dnpc.pages.areas import HEIGHT, WIDTH, areas, stacking
-from datasette_dnpc.pages.colours import few_state_colours
 from datasette_dnpc.pages.frame import Context, Page, Visit
+from datasette_dnpc.sql_files import by_topic
 
 RUNS = 25
 """Runs on one page."""
@@ -22,6 +23,9 @@ async def _context(visit: Visit) -> Context:
     number = visit.number("page")
     runs = await visit.ask("runs_overview", rows=RUNS, skip=RUNS * (number - 1))
     context: Context = {"runs": runs, "number": number, "first": RUNS * (number - 1) + 1}
+    context["onward"] = {
+        topic: [(query, visit.query_url(query.name)) for query in found] for topic, found in by_topic().items()
+    }
     with visit.within_limit():
         keys = json.dumps([run["run"] for run in runs])
         states = await visit.read("run_states", runs=keys, states=STATES) if runs else []
@@ -30,7 +34,7 @@ async def _context(visit: Visit) -> Context:
             "pictures": {
                 run: areas(list(rows), order) for run, rows in groupby(states, key=lambda row: str(row["run"]))
             },
-            "colours": few_state_colours(state for state in order if state != _OTHER) | {_OTHER: "#5f6873"},
+            "colours": few_state_colours(state for state in order if state != _OTHER) | {_OTHER: OTHERS_COLOUR},
             "order": order,
             "width": WIDTH,
             "height": HEIGHT,

@@ -36,6 +36,7 @@ async def _context(visit: Visit) -> Context:
     with visit.within_limit():
         context["accounts"] = accounts = await visit.read("span_facets", uuid=wanted)
         context["attributes"] = _side_by_side(accounts)
+        context["failures"] = await visit.read("span_failures", uuid=wanted)
         context["events"] = await _events(visit, wanted)
         context["waterfall"] = found = waterfall(await visit.ask("waterfall", root=wanted))
         context["colours"] = type_colours(row["span_type"] for row in found.rows)

@@ -38,7 +38,6 @@ def rate(
     lines = []
     for state, colour in zip(order, colours(len(order)), strict=True):
         at = states[state]
-        # Grey is one of the colours.
         look = {"color": "black", "linestyle": ":"} if state == OTHERS else {"color": colour, "alpha": 0.8}
         edges, heights = _steps(begin[at], seconds[at], height[at])
         lines += ax.plot(edges, heights, drawstyle="steps-post", linewidth=1, **look)

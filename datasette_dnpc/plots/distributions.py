@@ -208,7 +208,7 @@ def _draw_bins(ax: Axes, rows: Table) -> tuple[str, dict[str, float]]:
     width = np.minimum(high - low, np.median(high - low) if len(low) else 0)
     ax.bar(low, count, np.where(width > 0, width, 1e-9), align="edge", color="0.75", edgecolor="white")
     if len(low) and high[-1] - low[-1] > width[-1]:
-        data_text(ax, low[-1], count[-1], f" to {high[-1]:.4g} s")
+        data_text(ax, low[-1] + width[-1], count[-1], f"to {high[-1]:.4g} s")
     columns = [column for column, _, _ in _MARKS if rows.has(column)]
     marks = {column: float(numbers(rows, column).values[0, 0]) for column in columns if numbers(rows, column).kept}
     return drawn.note + counted_note(rows, count.sum()), marks

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from datasette_dnpc.plots.labels import colours, legend, printable
+from datasette_dnpc.meanings import NOT_KNOWN, NOT_KNOWN_COLOUR, known
+from datasette_dnpc.plots.labels import colours, legend, printable, state_colours
 from datasette_dnpc.plots.rows import Floats, Numbers
 from datasette_dnpc.queries import Table
 from datasette_dnpc.sql_functions import iso_time
@@ -43,8 +44,12 @@ def grouped(rows: Table, drawn: Numbers, names: tuple[str, ...]) -> dict[str, li
     texts = rows.column(name) if name else None
     groups: dict[str, list[int]] = {}
     for place, index in enumerate(drawn.kept):
-        groups.setdefault(str(texts[index]) if texts else "", []).append(place)
+        groups.setdefault(known(texts[index]) if texts else "", []).append(place)
     return groups
+
+
+_STATES = ("state", "outcome", "ending")
+"""Columns that are such."""
 
 
 def draw_by_group(
@@ -54,9 +59,14 @@ def draw_by_group(
     names: tuple[str, ...],
     draw: Callable[[list[int], Any], object],
 ) -> None:
-    """Call ``draw(indexes, colour)`` for each group of rows, with a legend if there are several."""
+    """Call ``draw(indexes, colour)`` for each group of rows, with a legend if there are several.
+
+    States, outcomes and endings have the colours that mean the same everywhere, and what is not known is grey.
+    """
     groups = grouped(rows, drawn, names)
-    palette = colours(len(groups))
+    of_states = next((name for name in names if rows.has(name)), None) in _STATES
+    chosen = state_colours(groups) if of_states else dict(zip(groups, colours(len(groups)), strict=True))
+    palette = list((chosen | ({NOT_KNOWN: NOT_KNOWN_COLOUR} if NOT_KNOWN in groups else {})).values())
     for places, colour in zip(groups.values(), palette, strict=True):
         draw(places, colour)
     if len(groups) > 1:
@@ -99,3 +109,4 @@ def name_places(ax: Axes, rows: Table, spans: Numbers, places: Floats) -> None:
         ax.set_yticks(places, [printable(text) for text in spans.of(rows, name)], parse_math=False)
     else:
         ax.set_yticks([])
+        ax.set_ylabel(f"{len(places):,} spans, the first to begin at the top")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+
+from datasette_dnpc.meanings import FEW, few_state_colours
 
 LONGEST = 60
 """Characters of a label; what is longer is cut in the middle, where identifiers differ least."""
@@ -23,15 +26,20 @@ def printable(value: object, longest: int = LONGEST) -> str:
 
 
 def colours(count: int) -> list[Any]:
-    """Return that many colours: easily told apart up to ten, in an order like a rainbow beyond."""
-    if count <= 10:
-        return [matplotlib.colormaps["tab10"](index) for index in range(count)]
+    """Return that many colours: easily told apart up to ten, none of them red, in an order like a rainbow beyond."""
+    if count <= len(FEW):
+        return list(FEW[:count])
     return [matplotlib.colormaps["turbo"](place) for place in np.linspace(0.03, 0.97, count)]
 
 
+def state_colours(names: Collection[str]) -> dict[str, Any]:
+    """Return a colour for each state: see ``few_state_colours``."""
+    return few_state_colours(names, map(to_hex, colours(max(len(names), 1))))
+
+
 def data_text(ax: Axes, x: float, y: float, text: str) -> None:
-    """Write a text at a point of the data."""
-    ax.text(x, y, printable(text), fontsize="x-small", va="bottom", parse_math=False)
+    """Write a text that ends at a point of the data."""
+    ax.text(x, y, printable(text), fontsize="x-small", ha="right", va="bottom", parse_math=False)
 
 
 def note(ax: Axes, text: str) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from datasette_dnpc.meanings import OTHERS_COLOUR
 from datasette_dnpc.plots.drawing import axes, label_counts, since_first
-from datasette_dnpc.plots.labels import colours, legend, note, printable
+from datasette_dnpc.plots.labels import legend, note, printable, state_colours
 from datasette_dnpc.plots.rows import Floats, Source, numbers, table
 from datasette_dnpc.plots.state_counts import Changes, changes_of, matching
 from datasette_dnpc.queries import Table
@@ -20,9 +21,6 @@ MOST_STATES = 9
 
 COLUMNS = 2000
 """Steps that ``states`` draws at most: about twice the pixels that a usual figure is wide."""
-
-OTHERS = "0.8"
-"""Colour of the states that are one area together: a light grey."""
 
 _SINCE_RUN_BEGAN = "seconds since the run began"
 
@@ -171,12 +169,12 @@ def _areas(changes: Changes, times: Floats, counts: Floats, order: Sequence[str]
 
 
 def _state_colours(areas: list[_Area], chosen: Mapping[str, Any]) -> list[Any]:
-    """Return a colour for each: chosen ones, else easily told apart, and grey for the others."""
-    names = [area.name for area in areas if not area.others]
-    by_name = dict(zip(names, colours(len(names)), strict=True))
+    """Return a colour for each: chosen ones, else those that mean the same everywhere."""
+    by_name = state_colours([area.name for area in areas if not area.others])
+    names = list(by_name)
     for pattern, colour in chosen.items():
         by_name.update(dict.fromkeys(matching(names, [pattern]), colour))
-    return [OTHERS if area.others else by_name[area.name] for area in areas]
+    return [OTHERS_COLOUR if area.others else by_name[area.name] for area in areas]
 
 
 def _time_axis(rows: Table, times: Floats) -> tuple[Floats, str]:

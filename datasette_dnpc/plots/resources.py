@@ -121,7 +121,7 @@ def _first_bars(drawn: Numbers) -> tuple[Numbers, str]:
     """Return those that there is room for, and what the note says."""
     shown = Numbers(drawn.values[:MOST_BARS], drawn.kept[:MOST_BARS], drawn.left_out, drawn.of_rows)
     without = len(drawn.kept) - len(shown.kept)
-    return shown, drawn.note + (f", without the last {without:,} of them" if without else "")
+    return shown, drawn.note + (f"; the first {len(shown.kept):,} of these are drawn" if without else "")
 
 
 def _nodes_note(rows: Table, drawn: Numbers) -> str:

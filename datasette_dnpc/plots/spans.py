@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from datasette_dnpc.plots.drawing import axes, draw_by_group, line_width, name_bars, name_places, since_first
 from datasette_dnpc.plots.labels import colours, note, printable
-from datasette_dnpc.plots.rows import Numbers, Source, numbers, said_total, sample_note, table
+from datasette_dnpc.plots.rows import Floats, Numbers, Source, numbers, said_total, sample_note, table
 from datasette_dnpc.queries import Table
 
 MOST_LINES = 5000
@@ -38,8 +38,9 @@ def timeline(
     """Draw one horizontal line a span, the first to begin at the top.
 
     Columns: ``began`` and ``ended``, or ``began`` and ``duration``, in seconds; optionally ``ending``, ``state``,
-    ``type`` or ``span_type`` to colour by, and ``label`` or ``key`` to name a few rows. Where there are more spans
-    than rows, ``of_spans`` says how many.
+    ``type`` or ``span_type`` to colour by, and ``label`` or ``key`` to name a few rows. Where ``since_run_began`` and
+    ``duration`` are there, the axis is the time of the run: spans of several runs, years apart, lie on one. Where there
+    are more spans than rows, ``of_spans`` says how many.
 
     :param by: another column to colour by, such as ``app``
 
@@ -48,13 +49,7 @@ def timeline(
     rows, ax = table(data, sql, params), axes(ax)
     if by is not None and not rows.has(by):
         raise ValueError(f"there is no column {by!r} to colour by; there are {', '.join(rows.columns)}")
-    if rows.has("ended"):
-        spans = numbers(rows, "began", "ended")
-        begin, end = spans.values.T
-    else:
-        spans = numbers(rows, "began", "duration")
-        begin, end = spans.values[:, 0], spans.values.sum(axis=1)
-    begin, end, xlabel = since_first(begin, end)
+    spans, begin, end, xlabel = _times(rows)
     order = np.lexsort((end, begin))
     places = np.empty(len(order))
     places[order] = np.arange(len(order))
@@ -74,6 +69,18 @@ def timeline(
     ax.set_xlabel(xlabel)
     note(ax, spans.note + sample_note(rows) + (", more than there are pixels" if many else ""))
     return ax
+
+
+def _times(rows: Table) -> tuple[Numbers, Floats, Floats, str]:
+    """Return the spans that have times, when they began and ended, and what that axis is called."""
+    if rows.has("since_run_began", "duration"):
+        spans = numbers(rows, "since_run_began", "duration")
+        return spans, spans.values[:, 0], spans.values.sum(axis=1), "seconds since the run began"
+    if rows.has("ended"):
+        spans = numbers(rows, "began", "ended")
+        return spans, *since_first(*spans.values.T)
+    spans = numbers(rows, "began", "duration")
+    return spans, *since_first(spans.values[:, 0], spans.values.sum(axis=1))
 
 
 def waterfall(

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
+from datasette_dnpc.meanings import FAILED_COLOURS, LAYERS, known
 from datasette_dnpc.plots.drawing import axes, name_bars
 from datasette_dnpc.plots.labels import colours, legend, note
 from datasette_dnpc.plots.rows import Source, numbers, said_total, table
@@ -38,9 +39,12 @@ _OWN_COLOURS = {
     "busy": "0.85",
     "done": "tab:blue",
     "memoized": "tab:cyan",
-    "failed": "tab:red",
+    "failed": FAILED_COLOURS[0],
     "dependency failed": "tab:orange",
+    "dep_fail": "tab:orange",
+    "fail_retryable": "#f2c14e",
     "unfinished": "tab:gray",
+    **LAYERS,
 }
 """Of pieces that mean the same in every plot; pale is what is only there to compare with."""
 
@@ -62,14 +66,14 @@ def stacked(
     rows, ax = table(data, sql, params), axes(ax)
     stack = next((each for each in STACKS if rows.has(*each[:3])), None)
     if stack is None:
-        known = "; ".join(", ".join(each[:3]) for each in STACKS)
-        raise ValueError(f"these rows make no stacked bars, which want columns like: {known}")
+        wanted = "; ".join(", ".join(each[:3]) for each in STACKS)
+        raise ValueError(f"these rows make no stacked bars, which want columns like: {wanted}")
     drawn = numbers(rows, stack.amount)
     bars, pieces = rows.column(stack.bar), rows.column(stack.piece)
     amounts: dict[tuple[str, str], float] = {}
     lengths: dict[str, float] = {}
     for index, (amount,) in zip(drawn.kept, drawn.values, strict=True):
-        bar, piece = _name(bars[index]), _name(pieces[index])
+        bar, piece = known(bars[index]), known(pieces[index])
         amounts[bar, piece] = amounts.get((bar, piece), 0.0) + amount
         lengths[bar] = lengths.get(bar, 0.0) + amount
     names = sorted(lengths, key=lambda bar: (-lengths[bar], bar))[:MOST_BARS]
@@ -90,10 +94,6 @@ def stacked(
     shorter = len(lengths) - len(names)
     note(ax, drawn.note + (f", without the {shorter:,} shortest of {len(lengths):,} bars" if shorter else ""))
     return ax
-
-
-def _name(value: object) -> str:
-    return "not known" if value is None else str(value)
 
 
 def chain(

@@ -13,6 +13,8 @@
 @column run_began time of the first event of the run, seconds since 1970 UTC
 @column attributes JSON object of what is known about the span
 @column note what the importer remarked
+@column app name of the app of a Parsl task, NULL of all else
+@column outcome of a Parsl task, NULL of all else: see the view task_account
 */
 select
     spans.id,
@@ -25,8 +27,26 @@ select
     spans.ended,
     (select min(began) from span_totals where span_totals.run = spans.run) as run_began,
     spans.attributes,
-    spans.note
+    spans.note,
+    task_times.app,
+    task_times.outcome
 from spans
 join span_types on span_types.id = spans.type
 left join runs on runs.id = spans.run
+left join task_times on task_times.task = coalesce(
+    (select task from task_times where task = spans.id),
+    -- Monitoring's account is the one that is looked at.
+    (
+        select task
+        from facets
+        cross join task_times on task_times.task = facets.left
+        where facets.right = spans.id
+    ),
+    (
+        select task
+        from facets
+        cross join task_times on task_times.task = facets.right
+        where facets.left = spans.id
+    )
+)
 where spans.uuid = :uuid

@@ -21,12 +21,14 @@ named as materialized (
     join event_types
 ),
 -- What roots begin and end with: as their sequences tell where such are kept, else their own events do, of which a
--- thousand spans tell enough.
+-- thousand spans tell enough. Those of one event, tasks that never started, begin and end with the same, and so count
+-- only where there are no others.
 edges as (
     select
         is_end.value as is_end,
         json_extract(variants.sequence, iif(is_end.value, '$[#-1]', '$[0]')) as state,
         counted.roots,
+        variants.events > 1 as several,
         1 as kept,
         counted.one_in
     from (
@@ -35,7 +37,7 @@ edges as (
     join variants on variants.id = counted.variant
     join json_each('[0, 1]') as is_end
     union all
-    select is_end.value, named.state, 1, 0, own.one_in
+    select is_end.value, named.state, 1, own.ended > own.began, 0, own.one_in
     from (
         select roots.stands_for as one_in, spans.id, spans.type, spans.began, spans.ended
         from roots
@@ -54,9 +56,9 @@ common as (
         state,
         kept,
         max(one_in) as one_in,
-        row_number() over (partition by is_end order by kept desc, sum(roots) desc, state) as number
+        row_number() over (partition by is_end order by kept desc, several desc, sum(roots) desc, state) as number
     from edges
-    group by is_end, kept, state
+    group by is_end, kept, several, state
 ),
 chosen as materialized (
     select

@@ -1,5 +1,6 @@
 /*
 @title Attributes in which some roots differ from the rest
+@topic Durations
 @description Compares the roots that start and take as long as asked for, from one state to another as in the query
     event_pairs, with all others: in the attributes of each root, of what is below it and of what that is part of, such as
     worker, host, block, executor or the size of a transfer. First comes what tells them apart best. Compared are 500
@@ -9,8 +10,8 @@
     root with and half a root without a value are added to each side, so that few roots do not stand out by chance.
 @param root_type a span type; empty: of those in the run the one whose sequences hold most events. One whose sequences are not kept has
     only states of its own
-@param start_state span_type/event_type; empty: the one which most roots begin with
-@param end_state span_type/event_type; empty: the one which most roots end with
+@param start_state span_type/event_type; empty: the one which most roots of several events begin with
+@param end_state span_type/event_type; empty: the one which most roots of several events end with
 @param start_which first or last: which of several start states of a root; empty: first
 @param end_which first or last: which of several end states of a root; empty: last
 @param run key or name of a run; empty: all runs

@@ -1,5 +1,6 @@
 /*
 @title Blocks
+@topic Workers
 @description How long each block waited for its start, how long it lived, and how much of its slots' time had tasks. A
     slot is a worker of HTEX, or what one task takes of a worker of Work Queue or TaskVine. The least used stand first.
 @param run key or name of a run; empty: all runs

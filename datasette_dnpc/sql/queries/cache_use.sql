@@ -1,5 +1,6 @@
 /*
 @title Use of the caches of workers
+@topic Workers
 @description How often a worker of Work Queue or TaskVine had an input in its cache, and how often it was sent. Work
     Queue logs each input of each task: one that is to be cached and has 0 bytes was there already (of an empty file
     that is not known). TaskVine logs what is sent, and what workers put into their cache; how often it was used from

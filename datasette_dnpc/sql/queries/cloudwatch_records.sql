@@ -1,5 +1,6 @@
 /*
 @title CloudWatch records
+@topic The logs
 @description What the service logged in CloudWatch, in order of time, 500 records at most: those of one task, else the
     first that hold the text, or without a text those of the first tasks by id. A record that several files hold comes
     once.

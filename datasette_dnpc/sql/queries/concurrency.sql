@@ -1,5 +1,6 @@
 /*
 @title Spans open at the same time
+@topic The run
 @description How many spans of a type are open over the time of a run: exactly, step by step, where there are no more
     steps than rows asked for; else the mean and the most in each of that many equal parts of the time, of a sample in at most 120. A span that
     lasts no time is never open.

@@ -1,5 +1,6 @@
 /*
 @title Critical path
+@topic The tasks
 @description What the end of a run waited for: the task with dependencies that ended last, of all tasks that it waited
     for the one that ended last, and so on back to one that waited for none. That is what held it up as it went, waits
     for workers included; for the least that it could have taken see longest_chain. A join app's wait for its inner
@@ -9,6 +10,7 @@
 @needs task_account
 @column position 1 for the first task of the path
 @column run key of the run
+@column run_name name of the run, or its key
 @column task number of the task within the run
 @column label position and task, in an order that sorts as text
 @column app name of the app
@@ -64,6 +66,7 @@ timed as (
 select
     timed.position,
     runs.key as run,
+    coalesce(runs.name, runs.key) as run_name,
     timed.key as task,
     printf('%04d: task %s', timed.position, timed.key) as label,
     timed.app,

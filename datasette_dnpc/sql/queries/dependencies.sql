@@ -1,5 +1,6 @@
 /*
 @title Dependencies
+@topic The tasks
 @description Which task needed which, and how long after the end of the one the other was launched. Of all that a task
     waited for, the gate is what ended last: the time after it is none of the workflow's making. Gates stand first,
     those with the longest time after them ahead. The inner tasks of a join app stand for what it waits for in the end:

@@ -1,5 +1,6 @@
 /*
 @title Durations by ending, or another group
+@topic Durations
 @description How long the spans of a type take, from first to last event, for each way to end: the type of the last
     event; or by what else is asked for. Of the groups, the 40 with most spans. Spans with only one event, or none,
     have no duration and are left out.

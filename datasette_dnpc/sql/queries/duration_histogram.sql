@@ -1,5 +1,6 @@
 /*
 @title Histogram of durations
+@topic Durations
 @description How many spans of a type take how long: from first to last event, or from the first start event to the last
     end event that are asked for. Bins are even up to the 99th percentile; the slowest per cent is one last bin, so that
     it does not flatten the others. Left out are spans without these events, and those all of whose events are at one

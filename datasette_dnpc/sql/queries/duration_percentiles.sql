@@ -1,5 +1,6 @@
 /*
 @title Duration percentiles
+@topic Durations
 @description How long spans of each type take, from their first to their last event; of each app, executor or run where
     that is asked for. Spans with only one event, or none, have no duration and are left out.
 @param span_type a span type; empty: all

@@ -1,5 +1,6 @@
 /*
 @title Durations between two events
+@topic Durations
 @description One row a span: when it started, and how long it took from the first start event to the last end event.
     Where there are more spans than rows asked for, a random sample, always the same.
 @param span_type a span type; empty: the first root type, or other type, whose spans have durations

@@ -1,12 +1,13 @@
 /*
 @title Times between two events of any component
+@topic Durations
 @description One row a root: when it came into the start state, and how long from there to the end state, which may be
     events of different spans below it. Of several such events the first starts and the last ends, unless it is asked
     for otherwise. Where there are more roots than rows asked for, a random sample, always the same, or the slowest.
 @param root_type a span type; empty: of those in the run the one whose sequences hold most events. One whose sequences are not kept has
     only states of its own
-@param start_state span_type/event_type; empty: the one which most roots begin with
-@param end_state span_type/event_type; empty: the one which most roots end with
+@param start_state span_type/event_type; empty: the one which most roots of several events begin with
+@param end_state span_type/event_type; empty: the one which most roots of several events end with
 @param start_which first or last: which of several start states of a root; empty: first
 @param end_which first or last: which of several end states of a root; empty: last
 @param run key or name of a run; empty: all runs

@@ -1,5 +1,6 @@
 /*
 @title Events per second
+@topic The run
 @description How many events of each state there are in each of a number of equal parts of a run's time, from the first
     to the last event of the spans asked for. Each event is counted once. Where states times parts are more than 900
     rows, states beyond the most frequent are counted together.

@@ -1,5 +1,6 @@
 /*
 @title Event sequences
+@topic One task
 @description The distinct sequences of events that spans of a root type go through, with all below them. Common ones first.
 @param root_type a root type; empty: the one whose sequences hold most events, of those that the run has
 @param run key or name of a run; empty: all runs

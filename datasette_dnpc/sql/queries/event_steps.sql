@@ -1,5 +1,6 @@
 /*
 @title Steps of an event sequence
+@topic One task
 @description How long each step of one variant takes, over its roots: from the event before to this one. Figures over all
     roots are kept; where these are more than 2000, and of several runs, p50 and p95 are right to 1 per cent or a
     microsecond. Those of a run, an app or an executor are computed now: over 2000 roots where there are more, a

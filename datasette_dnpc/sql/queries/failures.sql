@@ -1,5 +1,6 @@
 /*
 @title Failures
+@topic The tasks
 @description How many tries failed, of which app and why, and what was lost to them: the time from a try's first event to
     its last, and the core-time. That is the seconds on a worker, as far as its log, the manager's or monitoring tells,
     else from launch to end, times the cores that Work Queue or TaskVine gave to it; elsewhere a slot counts as one core.

@@ -1,5 +1,6 @@
 /*
 @title Gantt of spans
+@topic Durations
 @description One row a span of a type, from its first event to its last, in the order of their beginnings. Where there
     are more spans than rows asked for, a random sample, always the same.
 @param span_type a span type; empty: the first root type, or other type, whose spans have durations

@@ -1,5 +1,6 @@
 /*
 @title What the slots of workers waited for
+@topic Workers
 @description All the time of the slots of each executor's workers: busy with tasks, or idle, by the layer that the task
     was in which came next. Until it is submitted, nothing could run; in submit it waits for others, in queue and
     dispatch for the executor. The rows of an executor add up to slots times lifetime.

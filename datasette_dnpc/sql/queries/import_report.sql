@@ -1,5 +1,6 @@
 /*
 @title Import report
+@topic The logs
 @description What was read: each source with what came out of it, how its clock was read, and what did not join.
 @param run key or name of a run; empty: all
 @needs run_source

@@ -1,5 +1,6 @@
 /*
 @title Joins between logs
+@topic The logs
 @description Of the spans of left_type, how many are joined to a span of right_type which another log tells of, and how
     many are not though there are such. Each pair is counted from either side.
 @param run key or name of a run; empty: all runs

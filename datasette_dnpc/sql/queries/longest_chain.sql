@@ -1,5 +1,6 @@
 /*
 @title Longest chain
+@topic The tasks
 @description The chain of tasks, each of which needs the one before it, that ran longest in all. No number of workers
     makes the run shorter than that. Only the time on a worker counts, in the last try of each task; where no log tells
     of it, that from launch to end. A join app needs its inner tasks; its own body runs before them, so the longer of
@@ -9,6 +10,7 @@
 @needs task_account
 @column position 1 for the first task of the chain
 @column run key of the run
+@column run_name name of the run, or its key
 @column task number of the task within the run
 @column label position and task, in an order that sorts as text
 @column app name of the app
@@ -58,6 +60,7 @@ added as (
 select
     added.position,
     runs.key as run,
+    coalesce(runs.name, runs.key) as run_name,
     task_account.key as task,
     printf('%05d: task %s', added.position, task_account.key) as label,
     added.app,

@@ -1,5 +1,6 @@
 /*
 @title What monitoring lost
+@topic The logs
 @description What the logs of a run tell of and monitoring.db does not, and the other way round; one row a run and kind
     of thing. Only what both can tell is compared: where a run has only one of the two, or one of them has nothing of a
     kind (resource monitoring was off, worker logs were not kept), the remark says so and nothing counts as lost.

@@ -1,5 +1,6 @@
 /*
 @title Resources of nodes over time
+@topic Workers
 @description What was used of each node, in equal pieces of the run's time: of Parsl's monitoring the memory and
     processor time of the processes that it sampled, against what the node has; of Work Queue and TaskVine the cores,
     memory and disk that the manager had given to tasks, against those of all its workers. Monitoring sees processes
@@ -9,6 +10,7 @@
 @param pieces number of pieces, at most 60; empty: 60
 @needs process_sample run_began
 @column run key of the run
+@column run_name name of the run, or its key
 @column node name of the host, or key of the manager, which stands for all its workers
 @column kind used: by the processes that monitoring sampled; given: to tasks by a manager
 @column resource cores, memory or disk
@@ -23,7 +25,7 @@
 @chart mark=line x_column=since_run_began x_type=quantitative y_column=share y_type=quantitative color_column=label
 */
 with recursive chosen as materialized (
-    select id as run, key
+    select id as run, key, coalesce(name, key) as name
     from runs
     where coalesce(:run, '') = '' or :run in (key, name)
     order by
@@ -175,6 +177,7 @@ answers(node, kind, resource, number, amount, available) as (
 )
 select
     chosen.key as run,
+    chosen.name as run_name,
     answers.node,
     answers.kind,
     answers.resource,

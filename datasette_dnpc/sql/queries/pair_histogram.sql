@@ -1,12 +1,13 @@
 /*
 @title Histogram of times between two events
+@topic Durations
 @description How many roots take how long from one state to another, as in the query event_pairs. Bins
     are even, or each is the same multiple of the one before: so where all durations are above 0 and the longest is over
     100 times the lower quartile, or on request.
 @param root_type a span type; empty: of those in the run the one whose sequences hold most events. One whose sequences are not kept has
     only states of its own
-@param start_state span_type/event_type; empty: the one which most roots begin with
-@param end_state span_type/event_type; empty: the one which most roots end with
+@param start_state span_type/event_type; empty: the one which most roots of several events begin with
+@param end_state span_type/event_type; empty: the one which most roots of several events end with
 @param start_which first or last: which of several start states of a root; empty: first
 @param end_which first or last: which of several end states of a root; empty: last
 @param run key or name of a run; empty: all runs

@@ -1,5 +1,6 @@
 /*
 @title Events of the roots of a type
+@topic The logs
 @description What spans of a root type went through, with all below them: one row for each event, from which the plot states
     counts how many roots are in each state. Where there are more events than rows asked for, all those of some roots:
     a random sample, always the same.
@@ -14,6 +15,7 @@
 @needs kept_root_type root_attribute run_began state_run
 @column root_type span type of the roots
 @column run key of the run
+@column run_name name of the run, or its key
 @column root the root's key within its run
 @column time seconds since 1970 UTC
 @column since_run_began seconds from the first event of the run
@@ -32,6 +34,7 @@ wanted as materialized (
         root_type_id,
         run,
         run_key,
+        run_name,
         iif(
             :rows = 'all',
             1000000000,
@@ -101,6 +104,7 @@ named as materialized (
 select
     wanted.root_type,
     wanted.run_key as run,
+    coalesce(wanted.run_name, wanted.run_key) as run_name,
     roots.key as root,
     events.time,
     events.time - began.time as since_run_began,

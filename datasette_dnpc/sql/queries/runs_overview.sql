@@ -1,5 +1,6 @@
 /*
 @title Runs
+@topic The run
 @description Every run with its figures, the latest first.
 @param run key or name of a run; empty: all runs
 @param rows most runs to return, at most 900; empty: 100

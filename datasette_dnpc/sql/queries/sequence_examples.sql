@@ -1,5 +1,6 @@
 /*
 @title Examples of an event sequence
+@topic One task
 @description The roots of one variant in which a step took longest, or the whole sequence. Where a variant has more than
     10 000 roots, those of a step are looked for in a random sample of no more than so many, always the same.
 @param root_type a root type; empty: the one whose sequences hold most events, of those that the run has
@@ -17,6 +18,7 @@
 @column variant id of the variant in this database
 @column step position, event type and span type of the event that ends the step; NULL for the whole sequence
 @column run key of the run, NULL if none
+@column run_name name of the run, or its key, NULL if none
 @column key the root's key within its run
 @column label rank and key, in an order that sorts as text
 @column uuid surrogate key of the root
@@ -137,6 +139,7 @@ select
         where steps.variant = wanted.id and steps.position = wanted.position
     ) as step,
     runs.key as run,
+    coalesce(runs.name, runs.key) as run_name,
     spans.key,
     printf('%03d: %s', row_number() over (order by slowest.duration desc, spans.uuid), spans.key) as label,
     spans.uuid,

@@ -1,5 +1,6 @@
 /*
 @title Slowest spans
+@topic Durations
 @description The spans of a type which took longest from first to last event.
 @param span_type a span type; empty: the first root type, or other type, whose spans have durations, of those
     that the run has

@@ -1,5 +1,6 @@
 /*
 @title Relations between span types
+@topic The logs
 @description Which span types contain which others (subspan), and which tell of the same things (facet).
 @param run key or name of a run; empty: all runs
 @param sample all: look at all spans; empty: at a random sample, always the same, where there are more than 100 000 of a

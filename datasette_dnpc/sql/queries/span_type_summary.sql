@@ -1,5 +1,6 @@
 /*
 @title Span types
+@topic The logs
 @description Which kinds of spans the database holds, how many of each, and when.
 @param run key or name of a run; empty: all runs
 @column span_type span type

@@ -1,5 +1,6 @@
 /*
 @title Changes of the number of spans in each state
+@topic The run
 @description How many roots of a type are in each state from every moment on at which that changes. The state of a root is
     the latest event of it or of anything below it, at one time the last by name; it stays in the state of its last event.
     Where they change more often than rows are asked for, they are those at some moments only, spread over
@@ -21,6 +22,7 @@
 @needs kept_root_type root_attribute run_began state_run
 @column root_type span type of the roots
 @column run key of the run
+@column run_name name of the run, or its key
 @column time seconds since 1970 UTC
 @column iso_time the same as ISO 8601
 @column since_run_began seconds from the first event of the run
@@ -282,6 +284,7 @@ summed as (
 select
     asked.root_type,
     asked.run_key as run,
+    coalesce(asked.run_name, asked.run_key) as run_name,
     summed.time,
     iso_time(summed.time) as iso_time,
     round(summed.time - asked.run_start, 6) as since_run_began,

@@ -1,5 +1,6 @@
 /*
 @title Spans in each state over time
+@topic The run
 @description How many roots of a type are in each state. The state of a root is the latest event of it or of anything
     below it; it stays in the state of its last event. States beyond the most frequent are counted together. Times are
     120, even from the first event to the last, or fewer where there are many states. Within a part of the time in which
@@ -16,6 +17,7 @@
 @needs kept_root_type run_began state_run
 @column root_type span type of the roots
 @column run key of the run
+@column run_name name of the run, or its key
 @column time seconds since 1970 UTC
 @column iso_time the same as ISO 8601
 @column since_run_began seconds from the first event of the run
@@ -36,6 +38,7 @@ wanted as materialized (
         root_type_id,
         run,
         run_key,
+        run_name,
         coalesce(:app, '') || coalesce(:executor, '') <> '' as filtered,
         coalesce(:from_seconds, '') || coalesce(:to_seconds, '') <> '' as clipped
     from shown_run
@@ -241,6 +244,7 @@ shown as materialized (
 select
     wanted.root_type,
     wanted.run_key as run,
+    coalesce(wanted.run_name, wanted.run_key) as run_name,
     shown.time,
     iso_time(shown.time) as iso_time,
     round(shown.time - began.time, 6) as since_run_began,

@@ -1,5 +1,6 @@
 /*
 @title Time of the tasks in each layer
+@topic The tasks
 @description Where the tasks of each app spend their time, from submission to return. The layers of a task add up to
     its duration, and so do the totals here. Percentiles are those of some 3000 to 6000 tasks where an app has more. Tasks that
     were never launched, such as memoized ones, are in here too, with all their time before the launch: task_outcomes

@@ -1,5 +1,6 @@
 /*
 @title Outcomes of tasks
+@topic The tasks
 @description What became of the tasks of each app: how many were done, memoized, failed, failed with a task that they
     depend on, or never ended as far as the logs tell. Apps with most tasks stand first.
 @param run key or name of a run; empty: all runs

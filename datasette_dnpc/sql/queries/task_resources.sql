@@ -1,5 +1,6 @@
 /*
 @title Resources of apps: requested against used
+@topic The tasks
 @description For each app and resource what its tasks, or tries, asked for and were given, and what they used. What was
     used is known only where something measured it: see the view task_resource.
 @param run key or name of a run; empty: all runs

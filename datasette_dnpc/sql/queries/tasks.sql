@@ -1,5 +1,6 @@
 /*
 @title Tasks
+@topic The tasks
 @description One row for each Parsl task: what became of it, and where its time went. The slowest stand first.
 @param run key or name of a run; empty: all runs
 @param app name of an app; empty: all
@@ -8,6 +9,7 @@
 @param rows number of tasks, at most 900; empty: 300
 @needs run_began task_account
 @column run key of the run
+@column run_name name of the run, or its key
 @column task number of the task within the run
 @column label rank and task, in an order that sorts as text
 @column uuid surrogate key of the task's span
@@ -58,6 +60,7 @@ ranked as (
 )
 select
     runs.key as run,
+    coalesce(runs.name, runs.key) as run_name,
     task_account.key as task,
     printf('%03d: task %s', ranked.rank, task_account.key) as label,
     task_account.task_uuid as uuid,

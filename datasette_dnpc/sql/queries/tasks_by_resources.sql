@@ -1,5 +1,6 @@
 /*
 @title Tasks by resources
+@topic The tasks
 @description What each task, or try, asked for, was given and used; the hungriest for memory stand first, then for
     processor time. See the view task_resource for where the figures are from.
 @param run key or name of a run; empty: all runs

@@ -1,5 +1,6 @@
 /*
 @title Transfers by file
+@topic Workers
 @description Which files Work Queue and TaskVine moved most, and how long that took. Files of many names, such as the
     arguments of a task, have a row each.
 @param run key or name of a run; empty: all runs

@@ -1,5 +1,6 @@
 /*
 @title What was not understood
+@topic The logs
 @description Records that gave no row, by kind: the first of each with a count. Lines that look like events, but match no pattern, stand first: an upgrade may have changed what they say.
 @param source a part of the source's path; empty: all sources
 @param run key or name of a run; empty: all runs

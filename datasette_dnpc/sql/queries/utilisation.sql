@@ -1,5 +1,6 @@
 /*
 @title Slots that exist and slots that are busy over time
+@topic Workers
 @description How many slots the workers had in each part of the run's time, and in how many of them a task was. Both are
     means over the part, so that busy times seconds adds up to the seconds of all tasks.
 @param run key or name of a run; empty: the run whose workers had most tasks

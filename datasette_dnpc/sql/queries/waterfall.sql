@@ -1,5 +1,6 @@
 /*
 @title Waterfall of one task
+@topic One task
 @description One task, or any other span, with all that is below it through all layers, each span once, in the order of
     a tree: its other accounts (facets) directly under it, then what is in it, the first to begin first. What is part of
     several spans stands where the way up to the root is shortest; of equally short ones, below the one that began
@@ -16,6 +17,7 @@
 @column key the span's key within its run
 @column uuid surrogate key of the span
 @column run key of the run, NULL if none
+@column run_name name of the run, or its key, NULL if none
 @column began time of its first event, seconds since 1970 UTC, NULL if it has no event
 @column ended time of its last event, seconds since 1970 UTC, NULL if it has no event
 @column since_root_began seconds from the first event of the root or anything below it to the first event of the span
@@ -167,6 +169,7 @@ select
     spans.key,
     spans.uuid,
     runs.key as run,
+    coalesce(runs.name, runs.key) as run_name,
     spans.began,
     spans.ended,
     round(spans.began - placed.root_began, 6) as since_root_began,

@@ -1,5 +1,6 @@
 /*
 @title Tasks in the slots of workers over time
+@topic Workers
 @description Which task was in which slot, and when: a lane for each slot of a worker that had a task. Where there are
     more stays of tasks than rows, the short ones of a lane that lie close together are one row: stays tells how many.
 @param run key or name of a run; empty: the run whose workers had most tasks

@@ -1,5 +1,6 @@
 /*
 @title Longest gaps between tasks in a slot of a worker
+@topic Workers
 @description When a slot had no task though it had one before and one after, and what the next one was doing meanwhile:
     until it is submitted, nothing could run; in submit it waits for others, in queue and dispatch for the executor.
 @param run key or name of a run; empty: all runs

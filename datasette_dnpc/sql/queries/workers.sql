@@ -1,5 +1,6 @@
 /*
 @title Workers
+@topic Workers
 @description How long each worker lived, how much of that it was busy, and idle. A slot is a place for one task: HTEX
     workers have one, a worker of Work Queue or TaskVine may run several tasks at once. The least busy stand first.
 @param run key or name of a run; empty: all runs
