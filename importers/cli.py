@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import errno
-import gc
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
@@ -322,9 +320,6 @@ def _folders_of_runs(summary: Summary) -> list[Path]:
     }
     return sorted(folders)
 
-
-# When it ends, Python searches all that there is for reference cycles: 0.02 s, for nothing.
-atexit.register(gc.freeze)
 
 if __name__ == "__main__":
     main()
