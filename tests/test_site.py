@@ -222,6 +222,8 @@ def test_colours_tell_states_apart() -> None:
                 few_state_colours([other, one, "z/exec_done"]).items() >= {one: both[one], other: both[other]}.items()
             )
     assert set(USUAL.values()) <= set(FEW)
+    alike = few_state_colours(["a/WAITING", "b/WAITING", "c/interchange_put_task"])
+    assert len(set(alike.values())) == 3 and alike["a/WAITING"] == USUAL["WAITING"]
     late = few_state_colours(["w/worker_all_finished_task", "x/exec_done"])
     assert set(late.values()) <= set(DONE_COLOURS)
     several = few_state_colours(["a/exec_done", "b/DONE", "a/failed", "a/dep_fail", "c/done"])
