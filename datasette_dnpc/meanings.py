@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from itertools import cycle
 
 FAILED = frozenset({"failed", "fail_retryable", "dep_fail", "failed_after_retries", "dependency failed"})
@@ -53,19 +53,48 @@ def known(value: object) -> str:
     return NOT_KNOWN if value is None else str(value)
 
 
-def few_state_colours(states: Iterable[str], free: Iterable[str] = FEW) -> dict[str, str]:
+USUAL = {
+    "pending": "#b5a432",
+    "launched": "#8c564b",
+    "launched_on_executor": "#d27d2d",
+    "interchange_put_task": LAYERS["3 queue"],
+    "WAITING": LAYERS["3 queue"],
+    "interchange_to_manager": LAYERS["5 dispatch"],
+    "manager_got_task": "#3f51b5",
+    "worker_received_task": "#56b4e9",
+    "running": LAYERS["6 run"],
+    "RUNNING": LAYERS["6 run"],
+    "worker_completed_task": "#009e73",
+    "WAITING_RETRIEVAL": "#009e73",
+    "joining": "#cc79a7",
+}
+"""Colours, of ``FEW``, of the events after which tasks stay longest: the same in each chart, and as of their layer."""
+
+
+def _unused(colour: str, used: Collection[str]) -> str:
+    """Return the colour, made lighter until it is none of those used."""
+    while colour in used and colour != "#ffffff":
+        channels = [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
+        colour = "#" + "".join(f"{channel + -(-(255 - channel) * 2 // 5):02x}" for channel in channels)
+    return colour
+
+
+def few_state_colours(states: Iterable[str], free: Sequence[str] = FEW) -> dict[str, str]:
     """Return a colour for each of few states: greys for those in which all is done, reds for failures.
 
-    :param free: colours of the others, by turns
+    :param free: colours of the others: those of ``USUAL``, as far as they are in here, then by turns. Of two states
+        with one usual colour, such as WAITING of two managers, the second has it lighter
     """
+    states = list(dict.fromkeys(states))
+    done, failed = cycle(DONE_COLOURS), cycle(FAILED_COLOURS)
     colours: dict[str, str] = {}
-    done, failed, others = cycle(DONE_COLOURS), cycle(FAILED_COLOURS), cycle(free)
     for state in states:
         event = state.rpartition("/")[2]
         if event in DONE:
             colours[state] = next(done)
         elif event in FAILED:
             colours[state] = next(failed)
-        else:
-            colours[state] = next(others)
-    return colours
+        elif USUAL.get(event) in free:
+            colours[state] = _unused(USUAL[event], colours.values())
+    others = cycle([colour for colour in free if colour not in colours.values()] or free)
+    return {state: colours.get(state) or next(others) for state in states}

@@ -34,6 +34,8 @@ class Kind(NamedTuple):
     """Type of the task that a stay is part of."""
     other_account: str = monitoring_tables.TASK
     """The same, where there is none of that."""
+    across_runs: bool = True
+    """Whether it may be of another run."""
 
 
 def _of_manager(name: str) -> Iterator[Kind]:
@@ -51,6 +53,7 @@ KINDS = (
         "worker.completed",
         single=True,
         account=funcx_endpoint.TASK[0],
+        across_runs=False,
     ),
     *_of_manager(cctools.WORK_QUEUE),
     *_of_manager(cctools.TASKVINE),
@@ -82,6 +85,8 @@ _STAYS = """
                     JOIN spans AS roots ON roots.id = descendants.root
                     JOIN span_types ON span_types.id = roots.type
                     WHERE descendants.span = tasks.id AND span_types.name IN (:account, :other_account)
+                        -- What is of another run may come later, and this run is not looked at then.
+                        AND (:across_runs OR roots.run = tasks.run)
                     ORDER BY span_types.name <> :account, roots.uuid
                     LIMIT 1
                 ),

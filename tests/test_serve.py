@@ -83,14 +83,16 @@ def test_database_of_any_name_without_logs(tmp_path: Path) -> None:
     assert dnpc("import", LOGS, "--db", database, "--quiet").exit_code == 0
     uuid = query(database, "SELECT spans.uuid FROM spans JOIN span_types ON type = span_types.id"
                            " WHERE name = 'parsl.rundir.task' ORDER BY uuid")[0][0]  # fmt: skip
-    marker = 'class="dnpc-line"'
+    marker, hint = 'class="dnpc-line"', "--source-root FOLDER"
     with serving(tmp_path, "--db", database) as address:
         assert "hold.py" in fetched(address)
-        assert marker not in fetched(f"{address}/span/{uuid}")
+        without = fetched(f"{address}/span/{uuid}")
+        assert marker not in without and hint in without
         assert "Time of the first event" in fetched(address.replace("/-/dnpc/", "/") + "/spans")
     [folder] = {log.parent.parent for log in LOGS.rglob("parsl.log")}
     with serving(tmp_path, "--db", database, "--source-root", folder) as address:
-        assert marker in fetched(f"{address}/span/{uuid}")
+        found = fetched(f"{address}/span/{uuid}")
+        assert marker in found and hint not in found
     # Lines of logs stay on this machine.
     with serving(tmp_path, LOGS, "--db", database, "--host", "0.0.0.0") as address:
         assert marker not in fetched(f"{address.replace('0.0.0.0', '127.0.0.1')}/span/{uuid}")

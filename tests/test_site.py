@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from html import unescape
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from datasette.app import Datasette
 from datasette.utils import tilde_encode
 
 from datasette_dnpc import queries
-from datasette_dnpc.meanings import DONE_COLOURS, few_state_colours
+from datasette_dnpc.meanings import DONE_COLOURS, FEW, USUAL, few_state_colours
 from datasette_dnpc.pages import PAGES, source_text
 from datasette_dnpc.pages.areas import HEIGHT, WIDTH, areas, stacking
 from datasette_dnpc.pages.colours import type_colours
@@ -212,6 +213,17 @@ def test_colours_tell_states_apart() -> None:
     colours = few_state_colours(["x/launched", "x/exec_done", "x/failed", "y/pending"])
     assert len(set(colours.values())) == 4
     assert few_state_colours(["z/exec_done"])["z/exec_done"] == colours["x/exec_done"]
+    usual = [f"x/{event}" for event in USUAL]
+    for one, other in permutations(usual[:7], 2):
+        both = few_state_colours(["y/new", one, other])
+        assert len(set(both.values())) == 3
+        if USUAL[one[2:]] != USUAL[other[2:]]:
+            assert (
+                few_state_colours([other, one, "z/exec_done"]).items() >= {one: both[one], other: both[other]}.items()
+            )
+    assert set(USUAL.values()) <= set(FEW)
+    alike = few_state_colours(["a/WAITING", "b/WAITING", "c/interchange_put_task"])
+    assert len(set(alike.values())) == 3 and alike["a/WAITING"] == USUAL["WAITING"]
     late = few_state_colours(["w/worker_all_finished_task", "x/exec_done"])
     assert set(late.values()) <= set(DONE_COLOURS)
     several = few_state_colours(["a/exec_done", "b/DONE", "a/failed", "a/dep_fail", "c/done"])

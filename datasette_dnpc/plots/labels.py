@@ -34,7 +34,7 @@ def colours(count: int) -> list[Any]:
 
 def state_colours(names: Collection[str]) -> dict[str, Any]:
     """Return a colour for each state: see ``few_state_colours``."""
-    return few_state_colours(names, map(to_hex, colours(max(len(names), 1))))
+    return few_state_colours(names, [*map(to_hex, colours(len(names)))] if len(names) > len(FEW) else FEW)
 
 
 def data_text(ax: Axes, x: float, y: float, text: str) -> None:
