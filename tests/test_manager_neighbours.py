@@ -198,7 +198,8 @@ def test_of_workers_that_are_contradicted_the_first_that_came_is_told(runs: Smal
             *(((WORKER, worker), (CONNECTION, ADDRESSES[0])) for worker in workers),
         ],
     )
-    runs.link()
+    for _ in range(2):
+        runs.link("r")
     assert told(runs) == [
         (BLOCK_CONTRADICTION, TITLES[WORK_QUEUE], 3, "z: by its address ['e/0', 'e/1'], by its tasks []")
     ]

@@ -14,6 +14,8 @@ import pytest
 from importers import cctools, transactions
 from importers.keys import KeyPrefix, surrogate_key, uuid_text, uuids_of
 from importers.rows import DRIFT, Batch
+from importers.task_records import RECORD, Start, Tasks
+from importers.timed_spans import Timed
 from tests.batches import read, spans
 from tests.managers import MANAGER, START, WORK_QUEUE, WORKER, record, write
 from tests.transaction_rows import NAMES, lines
@@ -209,6 +211,24 @@ def test_a_task_of_the_number_of_no_task(tmp_path: Path) -> None:
         f"{MANAGER}/0.1": {"file": "b", "megabytes": 1, "direction": "OUTPUT"},
         f"{MANAGER}/0.2": {"file": "c", "megabytes": 3, "direction": "INPUT"},
     }
+
+
+def test_a_task_is_given_once_it_is_done_and_nothing_of_it_is_open() -> None:
+    """So that no more is kept than of the tasks that are under way."""
+    batch = Batch("run")
+    tasks = Tasks(batch, "manager", "task", "attempt", Timed())
+    text = lines(
+        (1, "TASK 1 WAITING f"), (2, "TASK 1 RUNNING w"), (3, "TASK 1 DONE"),
+        (4, "TASK 2 WAITING f"),
+        (5, "TASK 3 RUNNING w"), (6, "TASK 3 DONE"), (7, "TASK 3 RUNNING w"),
+        (8, "TASK 4 WAITING f"), (9, "TASK 4 DONE"), (10, "TRANSFER INPUT 4 0 1.0 0.5 x"),
+    )  # fmt: skip
+    records = RECORD.findall(text.encode())
+    tasks.read(records, range(len(records)), lambda said: Start(None, {}))
+    tasks.give()
+    assert batch.span_keys == [("manager", "1")]
+    tasks.close()
+    assert sorted(batch.span_keys) == [("manager", n) for n in ("1", "2", "3", "3.0", "3.1", "4")]
 
 
 @pytest.mark.parametrize("names", [[], ["1", "22", "a/b", ""], ["é", "1"]])
