@@ -182,7 +182,7 @@ def test_apps_on_the_slots_are_those_of_the_log(databases: dict[str, Path], name
 
 @every_sample
 def test_slots_are_busy_or_idle(databases: dict[str, Path], name: str) -> None:
-    expected = stays(name)
+    expected, idle_of = stays(name), {}
     for worker, [row] in by_worker(databases[name], "SELECT * FROM worker_lifetime").items():
         gaps = select(databases[name], "SELECT * FROM slot_gap WHERE worker = :worker", worker=row["worker"])
         idle = sum(gap["slots"] * gap["duration"] for gap in gaps)
@@ -192,6 +192,9 @@ def test_slots_are_busy_or_idle(databases: dict[str, Path], name: str) -> None:
         assert row["slot_utilisation"] == pytest.approx(busy / slot_seconds)
         assert all(gap["duration"] > 0 and gap["slots"] >= 1 for gap in gaps)
         assert {row["executor"], row["block"]} == {*{gap["executor"] for gap in gaps}, *{g["block"] for g in gaps}}
+        idle_of[row["worker_key"]] = slot_seconds - busy
+    shown = [idle_of[row["worker"]] for row in queries.rows(databases[name], "workers")]
+    assert shown == sorted(idle_of.values(), reverse=True)
 
 
 def test_crowded_slots_are_busy_or_idle(crowded: Path) -> None:

@@ -2,7 +2,8 @@
 @title Workers
 @topic Workers
 @description How long each worker lived, how much of that it was busy, and idle. A slot is a place for one task: HTEX
-    workers have one, a worker of Work Queue or TaskVine may run several tasks at once. The least busy stand first.
+    workers have one, a worker of Work Queue or TaskVine may run several tasks at once. Those whose slots
+    had no task for most seconds, all together, come first.
 @param run key or name of a run; empty: all runs
 @param executor label of an executor; empty: all
 @needs worker_lifetime
@@ -45,5 +46,8 @@ from worker_lifetime
 left join runs on runs.id = worker_lifetime.run
 where (coalesce(:run, '') = '' or :run in (runs.key, runs.name))
     and (coalesce(:executor, '') = '' or worker_lifetime.executor = :executor)
-order by worker_lifetime.slot_utilisation, runs.key, worker_lifetime.worker_key
+order by
+    worker_lifetime.slots * worker_lifetime.duration - worker_lifetime.task_seconds desc,
+    runs.key,
+    worker_lifetime.worker_key
 limit 900
