@@ -141,10 +141,10 @@ def _opened(database: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _ask(database: Path, query: SqlFile, params: Mapping[str, str]) -> Table:
-    # Bytes that are no UTF-8 come from a shell as surrogates, which SQLite does not take.
-    values = {name: value.encode("utf-8", "replace").decode() for name, value in params.items()}
     from datasette_dnpc.known_names import whole_run
 
+    # Bytes that are no UTF-8 come from a shell as surrogates, which SQLite does not take.
+    values = {name: value.encode("utf-8", "replace").decode() for name, value in params.items()}
     with _opened(database) as conn:
         # What the names of runs show of their keys is enough.
         values |= {name: whole_run(conn, values[name]) for name in ("run", "other") if name in values}

@@ -27,7 +27,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,18 @@ _FUNCX = re.compile(
     rb"(?:(\d{1,20}\.\d{1,20}) )?(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:[,.](\d{1,9}))? (?:[A-Z]{4,8}|Level \d{1,4}) "
     rb"[^\n]{1,300}?-\d{1,20} [^\s:]{1,200}:\d{1,9} [^\s]{1,200} "
 )
+
+
+def fingerprint_of(paths: Iterable[Path], progress: Callable[[int], object] = lambda size: None) -> tuple[str, int]:
+    """Return the SHA-1 of what files hold, one after the other, and how many bytes. Raises OSError."""
+    found, size = hashlib.sha1(usedforsecurity=False), 0
+    for path in paths:
+        with path.open("rb") as file:
+            while piece := file.read(BLOCK):
+                found.update(piece)
+                progress(len(piece))
+                size += len(piece)
+    return found.hexdigest(), size
 
 
 @dataclass

@@ -9,7 +9,6 @@ Times are naive local text, ``2026-11-23 01:34:57.099051``; each run has its own
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import sqlite3
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from importers.keys import surrogate_key, uuid_text
+from importers.logfile import fingerprint_of
 from importers.monitoring_tables import BLOCK, TABLES, TASK, WORKFLOW, Table
 from importers.pattern import LATEST
 from importers.readonly import open_readonly
@@ -114,27 +114,21 @@ def files_of(source: Source) -> list[Path]:
 
 def read(source: Source, batch: Batch, progress: Progress) -> str:
     """Read every table that is there."""
-    fingerprint, size = hashlib.sha1(usedforsecurity=False), 0
-    for path in files_of(source):
-        with path.open("rb") as file:
-            while chunk := file.read(1 << 22):
-                fingerprint.update(chunk)
-                progress(len(chunk))
-                size += len(chunk)
+    fingerprint, size = fingerprint_of(files_of(source), progress)
     try:
         with open_readonly(source.path) as conn:
             names = _table_names(conn)
             if "workflow" not in names:
                 batch.format = "a database, but not of Parsl monitoring"
                 batch.reject("no table 'workflow'", 0, ", ".join(names))
-                return fingerprint.hexdigest()
+                return fingerprint
             batch.format = "monitoring.db " + _generation(conn)
             _Reader(source, batch, is_large=size >= LARGE).read(conn, names)
     except sqlite3.Error as error:
         _raise_if_locked(error)
         batch.format = batch.format or "not a database"
         batch.reject("the database can not be read", 0, f"{type(error).__name__}: {error}")
-    return fingerprint.hexdigest()
+    return fingerprint
 
 
 def _generation(conn: sqlite3.Connection) -> str:

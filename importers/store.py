@@ -113,7 +113,10 @@ class Store:
         return run
 
     def add_part(self, source: Source, part: Batch) -> None:
-        """Add a part of the rows of a source that is new here; ``add`` adds the rest, and what is told of it."""
+        """Add a part of the rows of a source that is new here, or has grown.
+
+        ``add`` adds the rest, and what is told of it.
+        """
         # Where another process reads, that has more to do than this one.
         part.seal()
         if source.key not in self._numbered:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 
 from importers.formats import Formats
+from importers.logfile import fingerprint_of
 from importers.reading import size_of
 from importers.sources import Source
 from importers.store import Store
-
-PIECE = 1 << 20
-"""Bytes that are read at a time."""
 
 
 def parted(
@@ -51,12 +47,9 @@ def _fingerprint_before(source: Source, store: Store) -> str | None:
 
 def _fingerprint(source: Source, formats: Formats) -> str | None:
     """Return the fingerprint that a source has if it is made of its files alone; None where they can not be read."""
-    found = hashlib.sha1(usedforsecurity=False)
     files_of = getattr(formats.importers[source.importer], "files_of", None)
-    with suppress(OSError):
-        for path in files_of(source) if files_of else [source.path]:
-            with path.open("rb") as file:
-                while piece := file.read(PIECE):
-                    found.update(piece)
-        return formats.version(source.importer) + found.hexdigest()
-    return None
+    try:
+        found, _size = fingerprint_of(files_of(source) if files_of else [source.path])
+    except OSError:
+        return None
+    return formats.version(source.importer) + found
