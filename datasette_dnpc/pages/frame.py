@@ -21,7 +21,7 @@ from datasette_dnpc.access import may_query, may_view, may_view_query, may_view_
 from datasette_dnpc.canned import is_dnpc
 from datasette_dnpc.output import printable
 from datasette_dnpc.queries import no_answer
-from datasette_dnpc.sql_files import SqlFile, page_sql, queries
+from datasette_dnpc.sql_files import SqlFile, by_topic, page_sql, queries
 from datasette_dnpc.sql_functions import duration_text, iso_time
 from datasette_dnpc.sql_tables import tables_read
 from importers.recognise import TABLES
@@ -124,6 +124,15 @@ class Visit:
         # Datasette 1.0 asks for parameters unless there is a query string.
         fragment = queries()[name].fragment if not format else None
         return address + (f"?{query}" if query else "") + (f"#{fragment}" if fragment else "")
+
+    def queries_by_topic(self, **params: object) -> dict[str, list[tuple[SqlFile, str]]]:
+        """Return the canned queries of each topic that take these parameters, with their addresses."""
+        taking = {
+            topic: [one for one in found if one.params.keys() >= params.keys()] for topic, found in by_topic().items()
+        }
+        return {
+            topic: [(query, self.query_url(query.name, **params)) for query in found] for topic, found in taking.items()
+        }
 
     def span_url(self, uuid: str) -> str:
         """Return the address of the page of one span."""

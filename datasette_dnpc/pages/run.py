@@ -14,7 +14,7 @@ from datasette_dnpc.pages.areas import HEIGHT, WIDTH, areas, stacking
 from datasette_dnpc.pages.frame import Context, Page, Row, Visit
 from datasette_dnpc.pages.lanes import Bar, Lanes, by_app, by_slot
 from datasette_dnpc.pages.time_axis import TimeAxis, part_of_run
-from datasette_dnpc.sql_files import by_topic, views
+from datasette_dnpc.sql_files import views
 
 LANES = 40
 """Lanes of slots on one page."""
@@ -68,10 +68,7 @@ async def _context(visit: Visit) -> Context:
         "part": part,
         "parts": PARTS,
         "part_url": lambda name: visit.url("run", run["run"], part=name),
-        "onward": {
-            topic: [(query, visit.query_url(query.name, run=run["run"])) for query in found if "run" in query.params]
-            for topic, found in by_topic().items()
-        },
+        "onward": visit.queries_by_topic(run=run["run"]),
         **shown,
     }
 

@@ -8,7 +8,6 @@ from itertools import groupby
 from datasette_dnpc.meanings import OTHERS_COLOUR, few_state_colours
 from datasette_dnpc.pages.areas import HEIGHT, WIDTH, areas, stacking
 from datasette_dnpc.pages.frame import Context, Page, Visit
-from datasette_dnpc.sql_files import by_topic
 
 RUNS = 25
 """Runs on one page."""
@@ -22,9 +21,11 @@ _OTHER = "other"
 async def _context(visit: Visit) -> Context:
     number = visit.number("page")
     runs = await visit.ask("runs_overview", rows=RUNS, skip=RUNS * (number - 1))
-    context: Context = {"runs": runs, "number": number, "first": RUNS * (number - 1) + 1}
-    context["onward"] = {
-        topic: [(query, visit.query_url(query.name)) for query in found] for topic, found in by_topic().items()
+    context: Context = {
+        "runs": runs,
+        "number": number,
+        "first": RUNS * (number - 1) + 1,
+        "onward": visit.queries_by_topic(),
     }
     with visit.within_limit():
         keys = json.dumps([run["run"] for run in runs])
