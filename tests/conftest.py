@@ -1,4 +1,4 @@
-"""Databases that many tests read and none changes."""
+"""Databases that many tests read and none changes, and one for each test to fill."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests import synthetic
+from tests.small_runs import SmallRuns
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> SmallRuns:
+    """A database for a handful of spans made by hand."""
+    return SmallRuns(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -32,11 +32,6 @@ FACETS = (
 Span = str | Callable[[Batch, str], int]
 
 
-@pytest.fixture
-def runs(tmp_path: Path) -> SmallRuns:
-    return SmallRuns(tmp_path)
-
-
 def chain(*spans: str) -> set[tuple[str, str]]:
     """Return each span with the next."""
     return set(pairwise(spans))

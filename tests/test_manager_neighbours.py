@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from importers import monitoring_tables as monitoring
@@ -32,11 +30,6 @@ OTHER = "something.else"
 """A span type that nothing here is about."""
 
 ADDRESSES = ("1.2.3.4:5", "1.2.3.4:6")
-
-
-@pytest.fixture
-def runs(tmp_path: Path) -> SmallRuns:
-    return SmallRuns(tmp_path)
 
 
 def blocks_of_workers(runs: SmallRuns) -> Rows:

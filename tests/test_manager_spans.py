@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from importers import monitoring_tables as monitoring
@@ -27,11 +25,6 @@ from tests.small_managers import (
     told,
 )
 from tests.small_runs import SmallRuns, of
-
-
-@pytest.fixture
-def runs(tmp_path: Path) -> SmallRuns:
-    return SmallRuns(tmp_path)
 
 
 @pytest.mark.parametrize("kind", TITLES)

@@ -24,11 +24,6 @@ KEPT = ("variants", "sequences", "steps", "state_counts", "descendants", "task_t
 Span = Callable[[Batch, str], int]
 
 
-@pytest.fixture
-def runs(tmp_path: Path) -> SmallRuns:
-    return SmallRuns(tmp_path)
-
-
 def task(number: int, begin: float, *states: str) -> Span:
     """Return a task whose states follow each other, each slower than the one before."""
     return of(str(number), *((begin + i * i * (1 + number) / 8, state) for i, state in enumerate(states)), app="f")

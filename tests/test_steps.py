@@ -35,11 +35,6 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "FEW", LIMIT)
 
 
-@pytest.fixture
-def runs(tmp_path: Path) -> SmallRuns:
-    return SmallRuns(tmp_path)
-
-
 def times_of(run: str, count: int) -> list[list[float]]:
     """Return the times of the events of each task of a run: steps of microseconds to days, and of no time."""
     lot = random.Random(run)
