@@ -5,8 +5,8 @@ Both managers come from the Cooperative Computing Tools and write a transaction 
     RUN/<label>/transaction_log  master_log  debug_log                             Work Queue
     runinfo/<label>/<start>/vine-logs/transactions  performance  debug  taskgraph  TaskVine
 
-or lie alone. Ids of tasks count from 1 in each manager, so local keys start with the manager: ``d41cd3d9``, made of its
-process id and start, is the same wherever the log lies.
+or lie alone. Ids of tasks count from 1 in each manager, so within a Parsl run local keys start with the manager:
+``d41cd3d9/17``, made of its process id and start. A log that lies alone is of a run that is its manager: there, ``17``.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ EXECUTOR_TASK = {
 def span_type(kind: str, thing: str) -> str:
     """Return a span type, such as 'workqueue.worker'.
 
-    Things and their local keys: manager (manager), worker (manager, worker id), connection (manager, worker id,
-    host:port), task (manager, task id), attempt and transfer (manager, task id or '', ordinal).
+    Things and their local keys: manager (manager); worker (worker id), connection (worker id, host:port), task (task
+    id), attempt and transfer (task id or '', ordinal), each after ``Manager.scope``.
     """
     return f"{kind}.{thing}"
 
@@ -64,12 +64,15 @@ class Manager:
 
     @cached_property
     def key(self) -> str:
-        """What its tasks, workers and transfers are keyed by, within a run: of its own key what is enough there.
-
-        It is in every key of these, and twice in the database: 22 characters of process id and start took 8 bytes more
-        for each event.
-        """
+        """What it is called within a run: of its own key what is enough there."""
         return self.run_key[:8]
+
+    def scope(self, run: str) -> tuple[str, ...]:
+        """Return what the keys of its tasks, workers and transfers start with in a run: nothing in its own.
+
+        It would be in every key there, and twice in the database: 5 bytes for each event.
+        """
+        return () if run == self.run_key else (self.key,)
 
     @property
     def run_key(self) -> str:

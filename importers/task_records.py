@@ -135,7 +135,9 @@ _Row = tuple[str, float, int, Any, float]
 class Tasks:
     """The tasks of one manager, from their records to rows. They are known by the numbers that it gave them."""
 
-    def __init__(self, batch: Batch, scope: str, task_type: str, attempt_type: str, transfers: Timed) -> None:
+    def __init__(
+        self, batch: Batch, scope: tuple[str, ...], task_type: str, attempt_type: str, transfers: Timed
+    ) -> None:
         self._batch, self._scope = batch, scope
         self._task_type, self._attempt_type = task_type, attempt_type
         self._transfers = transfers
@@ -210,7 +212,7 @@ class Tasks:
         alike = _Alike([number.decode() for number in numbers], before, events, map(self._rows.pop, numbers))
         spans: Sequence[int] = [known.span for known in before]
         if is_new:
-            spans = batch.new_spans(self._task_type, (self._scope,), alike.names)
+            spans = batch.new_spans(self._task_type, self._scope, alike.names)
         attributes, moments = alike.told()
         rows = alike.event_rows(spans, [batch.event_type(event) for event in events])
         if moments:
@@ -239,7 +241,7 @@ class Tasks:
         if not self._attempts:
             return
         names, attempts = zip(*self._attempts, strict=True)
-        spans = self._batch.new_spans(self._attempt_type, (self._scope,), names)
+        spans = self._batch.new_spans(self._attempt_type, self._scope, names)
         for span, attempt in zip(spans, attempts, strict=True):
             self._batch.event(span, attempt.started, STARTED, attempt.offset)
             if attempt.ended is not None:

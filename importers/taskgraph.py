@@ -165,6 +165,7 @@ class _Graph:
     def store(self, manager: Manager) -> None:
         """Add the rows of the whole graph to the batch."""
         staged = self._staged(manager)
+        scope = manager.scope(self.batch.run)
         for task, offset in self.tasks.items():
             # The result of another task may be among the inputs.
             numbers = {
@@ -180,7 +181,7 @@ class _Graph:
                 self.batch.reject("a task with the files of more than one executor task", offset, text)
             depends = {writer for file in self.inputs[task] for writer in self._writers(file)} - {task}
             self.batch.annotate(
-                self.batch.span(cctools.span_type(TASKVINE, "task"), manager.key, str(task)),
+                self.batch.span(cctools.span_type(TASKVINE, "task"), *scope, str(task)),
                 inputs=len(self.inputs[task]),
                 outputs=len(self.outputs[task]),
                 depends=sorted(depends) or None,

@@ -35,9 +35,9 @@ class Timed:
         self.attributes.append(attributes)
         self.workers.append(worker)
 
-    def give(self, batch: Batch, span_type: str, scope: str) -> None:
+    def give(self, batch: Batch, span_type: str, scope: tuple[str, ...]) -> None:
         """Make the spans, with their events."""
-        spans = batch.new_spans(span_type, (scope,), self.names)
+        spans = batch.new_spans(span_type, scope, self.names)
         types = [batch.event_type(STARTED), batch.event_type(ENDED)]
         batch.events(
             in_turn(spans, spans),

@@ -70,7 +70,7 @@ class _Records:
     """Reads the records of one manager into a batch. Tasks and workers are known by the ids that it gave them."""
 
     def __init__(self, kind: str, label: str | None, manager: Manager, batch: Batch) -> None:
-        self.batch, self.key = batch, manager.key
+        self.batch, self.scope = batch, manager.scope(batch.run)
         self.kind = kind
         self.workers: dict[bytes, int] = {}
         self.addresses: dict[bytes, bytes] = {}
@@ -78,10 +78,10 @@ class _Records:
         self.starts: dict[bytes, Start] = {}
         self.moved: defaultdict[str, Timed] = defaultdict(Timed)
         self.events: defaultdict[int, list[tuple[float, int, int]]] = defaultdict(list)
-        self.span = batch.span(span_type(kind, "manager"), self.key)
+        self.span = batch.span(span_type(kind, "manager"), manager.key)
         batch.annotate(self.span, executor=label, pid=int(manager.pid))
         types = (span_type(kind, "task"), span_type(kind, "attempt"))
-        self.tasks = Tasks(batch, self.key, *types, self.moved["transfer"])
+        self.tasks = Tasks(batch, self.scope, *types, self.moved["transfer"])
 
     def _event(self, span: int, time: float, name: str, offset: int) -> None:
         self.events[span].append((time, self.batch.event_type(name), offset))
@@ -95,7 +95,7 @@ class _Records:
         span = self.workers.get(worker)
         if span is None:
             key = text_of(worker)
-            span = self.workers[worker] = self.batch.span(span_type(self.kind, "worker"), self.key, key)
+            span = self.workers[worker] = self.batch.span(span_type(self.kind, "worker"), *self.scope, key)
             self.batch.subspan(self.span, span, key)
         return span
 
@@ -168,7 +168,7 @@ class _Records:
         self.starts.clear()
         key = text_of(address)
         span = self.connections[name] = self.batch.span(
-            span_type(self.kind, "connection"), self.key, text_of(name), key
+            span_type(self.kind, "connection"), *self.scope, text_of(name), key
         )
         self.batch.subspan(worker, span, key)
         self._event(span, time, "CONNECTION", offset)
@@ -212,7 +212,7 @@ class _Records:
         if len(fields) < 5 or not _NUMBER.fullmatch(fields[3]) or not _WORD.fullmatch(fields[4]):
             return False
         self._check(fields[4], _LIBRARY_WORDS, offset, fields)
-        span = self.batch.span(span_type(self.kind, "library"), self.key, fields[3].decode())
+        span = self.batch.span(span_type(self.kind, "library"), *self.scope, fields[3].decode())
         self._event(span, time, fields[4].decode(), offset)
         if len(fields) > 5 and (worker := self._worker_or_none(fields[5])) is not None:
             self.batch.subspan(worker, span, fields[3].decode())
@@ -248,7 +248,7 @@ class _Records:
         self.events.clear()
         give_tasks()
         for thing, moved in self.moved.items():
-            moved.give(self.batch, span_type(self.kind, thing), self.key)
+            moved.give(self.batch, span_type(self.kind, thing), self.scope)
 
 
 _KINDS: dict[bytes, Callable[[_Records, float, int, Fields], bool]] = {

@@ -99,7 +99,9 @@ class _Pairs:
                 text = f"task {task}: {', '.join(f'function_data/{number:04d}' for number in sorted(numbers)[:9])}"
                 self._batch.reject("a task with the function of more than one, or of another task's", offset, text)
             else:
-                span = self._batch.span(cctools.span_type(WORK_QUEUE, "task"), of_process[0].key, str(task))
+                span = self._batch.span(
+                    cctools.span_type(WORK_QUEUE, "task"), *of_process[0].scope(self._batch.run), str(task)
+                )
                 self._batch.annotate(span, executor_task=number)
 
 

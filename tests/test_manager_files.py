@@ -175,14 +175,14 @@ def test_tasks_of_a_graph(name: str, whole: bool, tasks: int) -> None:
     assert len(expected) == tasks
     found = spans(batch, "taskvine.task")
     assert {key: (of["inputs"], of["outputs"]) for key, of in found.items()} == {
-        f"{manager}/{task}": (len(inputs), len(outputs)) for task, (inputs, outputs) in expected.items()
+        str(task): (len(inputs), len(outputs)) for task, (inputs, outputs) in expected.items()
     }
     depends = {
         task: sorted(other for other, (_, written) in expected.items() if written & inputs and other != task)
         for task, (inputs, _) in expected.items()
     }
     assert {key: of["depends"] for key, of in found.items() if "depends" in of} == {
-        f"{manager}/{task}": on for task, on in depends.items() if on
+        str(task): on for task, on in depends.items() if on
     }
     records = [json.loads(record) for _offset, record in batch.raw_records]
     ids = re.findall(r'^FILE (\S+)|^"file-(\S+)" \[', path.read_text(), re.MULTILINE)
@@ -202,7 +202,7 @@ def test_executor_tasks_of_a_graph(whole: bool) -> None:
     expected = {}
     for task, words in re.findall(r"^TASK T(\d+) (.*)$", text, re.MULTILINE):
         (number,) = {place[word] for word in words.split() if word in place}
-        expected[f"{KEYS['taskvine']}/{task}"] = int(number)
+        expected[task] = int(number)
     assert len(expected) == (127 if whole else 15)
     assert {key: of["executor_task"] for key, of in spans(batch, "taskvine.task").items()} == expected
     # The log of the run says the same of each launch, and names the staging directory.

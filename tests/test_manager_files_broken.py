@@ -304,9 +304,9 @@ def test_a_transaction_log_that_is_gone_or_emptied_while_reading(tmp_path: Path)
 def test_both_forms_of_a_graph(tmp_path: Path) -> None:
     batch = read(lay(tmp_path, "v/taskgraph", GRAPH))
     assert spans(batch, "taskvine.task") == {
-        f"{VINE}/1": {"inputs": 2, "outputs": 1, "executor_task": 0},
+        "1": {"inputs": 2, "outputs": 1, "executor_task": 0},
         # It reads the result of task 1, too.
-        f"{VINE}/2": {"inputs": 3, "outputs": 0, "depends": [1], "executor_task": 1},
+        "2": {"inputs": 3, "outputs": 0, "depends": [1], "executor_task": 1},
     }
     assert spans(batch, "taskvine.manager") == {VINE: {"staging": "V-a-2026-g6"}}
     assert not batch.unmatched
@@ -315,8 +315,8 @@ def test_both_forms_of_a_graph(tmp_path: Path) -> None:
     drawn = read(lay(tmp_path, "w/taskgraph", DRAWING + again))
     assert not drawn.unmatched
     assert spans(drawn, "taskvine.task") == {
-        f"{VINE}/1": {"inputs": 2, "outputs": 1},
-        f"{VINE}/251114384": {"inputs": 1, "outputs": 0, "depends": [1]},
+        "1": {"inputs": 2, "outputs": 1},
+        "251114384": {"inputs": 1, "outputs": 0, "depends": [1]},
     }
     assert [json.loads(record) for _offset, record in drawn.raw_records] == [
         {"file": "f-1", "manager": VINE, "read_by": [1], "written_by": []},
@@ -334,15 +334,15 @@ def test_a_graph_of_one_of_several_managers_gives_nothing(tmp_path: Path) -> Non
 def test_a_task_with_the_files_of_two_executor_tasks(tmp_path: Path) -> None:
     batch = read(lay(tmp_path, "v/taskgraph", GRAPH.replace(b"f-code f-1 OUTPUTS", b"f-3 f-1 OUTPUTS")))
     assert reasons(batch) == ["a task with the files of more than one executor task"]
-    assert "executor_task" not in spans(batch, "taskvine.task")[f"{VINE}/1"]
-    assert spans(batch, "taskvine.task")[f"{VINE}/2"]["executor_task"] == 1
+    assert "executor_task" not in spans(batch, "taskvine.task")["1"]
+    assert spans(batch, "taskvine.task")["2"]["executor_task"] == 1
 
 
 def test_files_of_the_user_name_no_executor_task(tmp_path: Path) -> None:
     lines = GRAPH.replace(b" f-2 OUTPUTS", b" f-9 OUTPUTS") + b'FILE f-9 "/data/2023/map" 1\n'
     batch = read(lay(tmp_path, "v/taskgraph", lines))
     assert not batch.unmatched
-    assert spans(batch, "taskvine.task")[f"{VINE}/2"]["executor_task"] == 1
+    assert spans(batch, "taskvine.task")["2"]["executor_task"] == 1
     several = GRAPH + b'FILE f-8 "/data/2023/function" 1\n'
     batch = read(lay(tmp_path, "v/taskgraph", several))
     assert "more than one staging directory: which is the executor's is not known" in reasons(batch)
@@ -352,7 +352,7 @@ def test_files_of_the_user_name_no_executor_task(tmp_path: Path) -> None:
 def test_a_file_that_too_many_tasks_write(tmp_path: Path) -> None:
     writers = b"".join(b'"task-%d" -> "file-f";\n' % i for i in range(taskgraph.WRITERS + 1))
     batch = read(lay(tmp_path, "v/taskgraph", writers + b'"file-f" -> "task-999";\n'))
-    assert spans(batch, "taskvine.task")[f"{VINE}/999"] == {"inputs": 1, "outputs": 0}
+    assert spans(batch, "taskvine.task")["999"] == {"inputs": 1, "outputs": 0}
     assert reasons(batch) == ["a file that too many tasks write: none depends on it"]
 
 
@@ -381,9 +381,9 @@ def test_what_a_debug_log_says_of_starts(tmp_path: Path, monkeypatch: pytest.Mon
     ]
     batch = read(lay(tmp_path, "000/W/debug_log", b"".join(log)))
     assert spans(batch, "workqueue.task") == {
-        f"{WQ}/1": {"executor_task": 0},
-        f"{WQ}/3": {"executor_task": 2},
-        f"{WQ}/8": {"executor_task": 8},
+        "1": {"executor_task": 0},
+        "3": {"executor_task": 2},
+        "8": {"executor_task": 8},
     }
     found = Counter(reason for (reason, _template), kind in batch.unmatched.items() for _ in range(kind.times))
     assert found == {
@@ -398,5 +398,5 @@ def test_what_a_debug_log_says_of_starts(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_process_with_two_managers_is_told_apart_from_none(tmp_path: Path) -> None:
     twice = WQ_START + b"1795399999000000 10123 MANAGER START\n1795399999500000 10200 MANAGER START\n"
     batch = read(lay(tmp_path, "000/W/debug_log", started(1, 0) + started(1, 1, b"10200"), twice))
-    assert spans(batch, "workqueue.task") == {f"{manager_key('10200-1795399999500000')}/1": {"executor_task": 1}}
+    assert spans(batch, "workqueue.task") == {"1": {"executor_task": 1}}
     assert reasons(batch) == ["which manager wrote this is not known"]

@@ -17,7 +17,7 @@ from importers.rows import DRIFT, Batch
 from importers.task_records import RECORD, Start, Tasks
 from importers.timed_spans import Timed
 from tests.batches import read, spans
-from tests.managers import MANAGER, START, WORK_QUEUE, WORKER, record, write
+from tests.managers import START, WORK_QUEUE, WORKER, record, write
 from tests.transaction_rows import NAMES, lines
 
 STATES = ("WAITING", "READY", "RUNNING", "RUNNING", "WAITING_RETRIEVAL", "RETRIEVED", "DONE", "DONE", "CANCELED")
@@ -64,31 +64,33 @@ def one_after_the_other(records: list[tuple[int, str, list[str]]], offsets: list
     attempts: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     moved: dict[tuple[str, str], int] = defaultdict(int)
     waiting: dict[tuple[str, str], list[str]] = defaultdict(list)
+    # The run stands for the first of the managers, which then is in no key.
+    scopes = {pid: f"{cctools.Manager(pid, MICROSECONDS).key}/" for _, pid, _ in records} | {records[0][1]: ""}
     for (micros, pid, words), offset in zip(records, offsets, strict=True):
-        time, scope = micros / 1e6, cctools.Manager(pid, MICROSECONDS).key
+        time, scope = micros / 1e6, scopes[pid]
         if words[0] == "WORKER":
             addresses[pid, words[2]] = words[1]
         if words[0] == "TRANSFER":
             task = pid, words[2]
-            key = f"{scope}/{words[2]}.{moved[task]}"
+            key = f"{scope}{words[2]}.{moved[task]}"
             moved[task] += 1
             seconds = max(0.0, float(words[5]))
             found.events["transfer", key] += [(time - seconds, "started", offset), (time, "ended", offset)]
             if words[2] == "0":
                 continue
-            found.events["task", f"{scope}/{words[2]}"].append((time, f"TRANSFER_{words[1]}", offset))
+            found.events["task", f"{scope}{words[2]}"].append((time, f"TRANSFER_{words[1]}", offset))
             if words[1] == "INPUT":
                 waiting[task].append(key)
             elif attempts[task] and (worker := attempts[task][-1]["worker"]):
-                found.nested.add((f"{scope}/{worker}", "transfer", key))
+                found.nested.add((f"{scope}{worker}", "transfer", key))
         if words[0] == "TASK":
             task, (number, state) = (pid, words[1]), words[1:3]
-            found.events["task", f"{scope}/{number}"].append((time, state.replace("READY", "WAITING"), offset))
+            found.events["task", f"{scope}{number}"].append((time, state.replace("READY", "WAITING"), offset))
             if state == "RUNNING":
                 worker = None if words[3] == "(null)" else addresses.get((pid, words[3]), words[3])
                 if worker:
-                    found.nested.add((f"{scope}/{worker}", "task", f"{scope}/{number}"))
-                    found.nested |= {(f"{scope}/{worker}", "transfer", key) for key in waiting[task]}
+                    found.nested.add((f"{scope}{worker}", "task", f"{scope}{number}"))
+                    found.nested |= {(f"{scope}{worker}", "transfer", key) for key in waiting[task]}
                 waiting[task] = []
                 attempts[task].append({"worker": worker, "started": (time, "started", offset), "is_open": True})
                 if len(attempts[task]) > 1:
@@ -98,13 +100,13 @@ def one_after_the_other(records: list[tuple[int, str, list[str]]], offsets: list
             if state in ("WAITING", "READY"):
                 waiting[task] = []
     for (pid, number), several in attempts.items():
-        scope = cctools.Manager(pid, MICROSECONDS).key
+        scope = scopes[pid]
         for place, attempt in enumerate(several if len(several) > 1 else []):
-            key = f"{scope}/{number}.{place}"
-            found.attempts[f"{scope}/{number}"] = len(several)
+            key = f"{scope}{number}.{place}"
+            found.attempts[f"{scope}{number}"] = len(several)
             found.events["attempt", key] = [attempt[name] for name in ("started", "ended") if name in attempt]
             if attempt["worker"]:
-                found.nested.add((f"{scope}/{attempt['worker']}", "attempt", key))
+                found.nested.add((f"{scope}{attempt['worker']}", "attempt", key))
     return found
 
 
@@ -175,14 +177,14 @@ def test_what_is_no_record_is_told_in_order(tmp_path: Path) -> None:
     assert [(reason, found.offset) for (reason, _), found in batch.unmatched.items()] == [
         (DRIFT, text.index(record(START + n, line))) for n, line in enumerate(bad, 1)
     ]
-    assert batch.records == 4 and spans(batch, "workqueue.task").keys() == {f"{MANAGER}/1"}
+    assert batch.records == 4 and spans(batch, "workqueue.task").keys() == {"1"}
 
 
 def test_a_state_that_is_named_as_a_direction(tmp_path: Path) -> None:
     """It is new, and no transfer."""
     batch = read(write(tmp_path / NAMES[WORK_QUEUE], lines((0, "MANAGER START"), (1, "TASK 1 INPUT w F {}"))))
     assert [kind for _reason, kind in batch.unmatched] == ["TASK # INPUT"]
-    assert rows_of(batch).events == {("task", f"{MANAGER}/1"): [(START + 1, "INPUT", batch.event_offsets[1])]}
+    assert rows_of(batch).events == {("task", "1"): [(START + 1, "INPUT", batch.event_offsets[1])]}
 
 
 def test_a_task_of_the_number_of_no_task(tmp_path: Path) -> None:
@@ -200,23 +202,23 @@ def test_a_task_of_the_number_of_no_task(tmp_path: Path) -> None:
     found = rows_of(batch)
     events = {key: [(time - START, event) for time, event, _offset in rows] for key, rows in found.events.items()}
     assert events == {
-        ("task", f"{MANAGER}/0"): [(1, "WAITING"), (3, "RUNNING"), (5, "DONE")],
-        ("transfer", f"{MANAGER}/0.0"): [(1.5, "started"), (2, "ended")],
-        ("transfer", f"{MANAGER}/0.1"): [(3.75, "started"), (4, "ended")],
-        ("transfer", f"{MANAGER}/0.2"): [(5.5, "started"), (6, "ended")],
+        ("task", "0"): [(1, "WAITING"), (3, "RUNNING"), (5, "DONE")],
+        ("transfer", "0.0"): [(1.5, "started"), (2, "ended")],
+        ("transfer", "0.1"): [(3.75, "started"), (4, "ended")],
+        ("transfer", "0.2"): [(5.5, "started"), (6, "ended")],
     }
-    assert found.nested == {(f"{MANAGER}/{WORKER}", "task", f"{MANAGER}/0")}
+    assert found.nested == {(WORKER, "task", "0")}
     assert spans(batch, "workqueue.transfer") == {
-        f"{MANAGER}/0.0": {"file": "a file", "megabytes": 2, "direction": "INPUT", "cached": True},
-        f"{MANAGER}/0.1": {"file": "b", "megabytes": 1, "direction": "OUTPUT"},
-        f"{MANAGER}/0.2": {"file": "c", "megabytes": 3, "direction": "INPUT"},
+        "0.0": {"file": "a file", "megabytes": 2, "direction": "INPUT", "cached": True},
+        "0.1": {"file": "b", "megabytes": 1, "direction": "OUTPUT"},
+        "0.2": {"file": "c", "megabytes": 3, "direction": "INPUT"},
     }
 
 
 def test_a_task_is_given_once_it_is_done_and_nothing_of_it_is_open() -> None:
     """So that no more is kept than of the tasks that are under way."""
     batch = Batch("run")
-    tasks = Tasks(batch, "manager", "task", "attempt", Timed())
+    tasks = Tasks(batch, ("manager",), "task", "attempt", Timed())
     text = lines(
         (1, "TASK 1 WAITING f"), (2, "TASK 1 RUNNING w"), (3, "TASK 1 DONE"),
         (4, "TASK 2 WAITING f"),

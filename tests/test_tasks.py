@@ -279,10 +279,10 @@ def test_category_stands_for_the_app_where_there_is_no_task_of_parsl(tmp_path: P
         """SELECT span_types.name AS type, spans.key, app FROM span_app JOIN spans ON spans.id = span_app.span
            JOIN span_types ON span_types.id = spans.type""",
     )
-    tasks = {row["key"].split("/")[1]: row["app"] for row in rows if row["type"] == "workqueue.task"}
+    tasks = {row["key"]: row["app"] for row in rows if row["type"] == "workqueue.task"}
     assert tasks == expected
     attempts = [row for row in rows if row["type"] == "workqueue.attempt"]
-    assert all(row["app"] == expected[row["key"].split("/")[1].split(".")[0]] for row in attempts)
+    assert all(row["app"] == expected[row["key"].split(".")[0]] for row in attempts)
     assert len(rows) == len(tasks) + len(attempts)
 
 

@@ -12,7 +12,6 @@ from tests.imports import import_logs, query
 from tests.managers import (
     HOST,
     LOGS,
-    MANAGER,
     OTHER_HOST,
     START,
     TASKVINE,
@@ -225,10 +224,8 @@ def test_what_a_worker_measured(tmp_path: Path) -> None:
     attributes: dict[str, str] = dict(
         query(database, f"SELECT key, attributes FROM ({SPANS}) WHERE name LIKE '%.task'")
     )
-    assert attributes[f"{MANAGER}/1"] == (
-        '{"cores": 2, "exit_code": 0, "measured": {"bytes_sent": 7}, "result": "SUCCESS"}'
-    )
-    assert attributes[f"{MANAGER}/2"] == '{"exit_code": -1, "result": "UNKNOWN"}'
+    assert attributes["1"] == ('{"cores": 2, "exit_code": 0, "measured": {"bytes_sent": 7}, "result": "SUCCESS"}')
+    assert attributes["2"] == '{"exit_code": -1, "result": "UNKNOWN"}'
 
 
 # The whole runs
@@ -260,7 +257,7 @@ def test_tasks_of_a_run_at_a_real_site(tmp_path: Path) -> None:
         tmp_path / "d.db",
         """SELECT a.key, b.key FROM facets JOIN spans AS a ON a.id = left JOIN spans AS b ON b.id = right""",
     )
-    assert {a.split("/")[1] for a, _b in facets} == libraries
+    assert {a for a, _b in facets} == libraries
     assert all(a == b for a, b in facets)
 
 

@@ -44,7 +44,7 @@ def task_events(database: Path) -> dict[str, str]:
     found: dict[str, list[str]] = {}
     for span_type, key, _time, event in query(database, EVENTS, 0):
         if span_type.endswith(".task"):
-            found.setdefault(key.split("/")[1], []).append(event)
+            found.setdefault(key.split("/")[-1], []).append(event)
     return {key: " ".join(events) for key, events in found.items()}
 
 

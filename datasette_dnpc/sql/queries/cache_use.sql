@@ -63,11 +63,13 @@ read as materialized (
     from graph
     cross join spans as managers
         on managers.type = (select id from span_types where name = 'taskvine.manager') and managers.key = graph.manager
+    join runs on runs.id = managers.run
     cross join json_each(graph.read_by) as reader
     cross join spans as tasks
         on tasks.run = managers.run
         and tasks.type = (select id from span_types where name = 'taskvine.task')
-        and tasks.key = graph.manager || '/' || reader.value
+        -- Where the run stands for the manager, keys are without it.
+        and tasks.key = iif(runs.key glob graph.manager || '*', '', graph.manager || '/') || reader.value
     cross join subspans on subspans.subspan = tasks.id
     cross join spans as workers on workers.id = subspans.superspan
     where graph.is_shared
