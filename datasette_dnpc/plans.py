@@ -14,7 +14,7 @@ from typing import Any
 from datasette_dnpc import sql_files
 from datasette_dnpc.sql_functions import register
 
-_OF_SPANS = ("descendants", "drawn", "events", "facets", "samples", "sequences", "span_rows", "subspans")
+_OF_SPANS = ("descendants", "drawn", "events", "facets", "samples", "sequences", "span_rows", "subspan_rows")
 _OF_TASKS = ("stays", "task_times")
 
 LARGE = frozenset(_OF_SPANS + _OF_TASKS)

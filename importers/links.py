@@ -243,14 +243,14 @@ def _nest(
         SELECT 1 FROM spans c WHERE c.run IN ({between_run_ids}) AND c.type IN ({between_ids}) AND c.key = b.key)"""
     if made.isdisjoint(runs):
         conn.execute(
-            """DELETE FROM subspans WHERE superspan IN (SELECT id FROM spans WHERE run = :run AND type = :outer)
+            """DELETE FROM subspan_rows WHERE superspan IN (SELECT id FROM spans WHERE run = :run AND type = :outer)
                AND EXISTS (SELECT 1 FROM spans WHERE id = subspan AND type = :inner AND run = :inner_run)""",
             values,
         )
     conn.execute(
         # Often a layer between has all of them, which is told without finding the superspan of each.
-        f"""INSERT OR IGNORE INTO subspans (superspan, subspan, key)
-            SELECT a.id, b.id, substr(b.key, instr(b.key, '/') + 1)
+        f"""INSERT OR IGNORE INTO subspan_rows (superspan, subspan, name)
+            SELECT a.id, b.id, instr(b.key, '/') + 1
             FROM {loops} ON b.run = :inner_run AND b.type = :inner AND {nesting.on}
             WHERE a.run = :run AND a.type = :outer AND {is_alone}
             AND EXISTS (SELECT 1 FROM spans b WHERE b.run = :inner_run AND b.type = :inner AND {is_alone})""",
@@ -259,7 +259,7 @@ def _nest(
 
 
 _JOINED = {
-    "subspan": (("subspans", "superspan", "subspan"), ("subspans", "subspan", "superspan")),
+    "subspan": (("subspan_rows", "superspan", "subspan"), ("subspan_rows", "subspan", "superspan")),
     "facet": (("facets", "left", "right"), ("facets", "right", "left")),
 }
 """For each kind of join, as seen from its left and from its right: table, this side, other side."""

@@ -41,7 +41,7 @@ def _forget(rows: ManagerRows) -> None:
     for outer, inner in JOINED:
         if outer in rows.types and inner in rows.types and inner.startswith(f"{rows.kind}."):
             rows.conn.execute(
-                """DELETE FROM subspans WHERE superspan IN (SELECT id FROM spans WHERE run = :run AND type = :outer)
+                """DELETE FROM subspan_rows WHERE superspan IN (SELECT id FROM spans WHERE run = :run AND type = :outer)
                    AND (SELECT type FROM spans WHERE id = subspan) = :inner""",
                 {"run": rows.run, "outer": rows.types[outer], "inner": rows.types[inner]},
             )
@@ -57,10 +57,10 @@ def _link_functions(conn: sqlite3.Connection, run: int, types: dict[str, int]) -
         "task": types.get(span_type(WORK_QUEUE, "task")),
     }
     conn.execute(
-        "DELETE FROM subspans WHERE subspan IN (SELECT id FROM spans WHERE run = :run AND type = :function)", values
+        "DELETE FROM subspan_rows WHERE subspan IN (SELECT id FROM spans WHERE run = :run AND type = :function)", values
     )
     conn.execute(
-        """INSERT INTO subspans (superspan, subspan, key)
+        """INSERT INTO subspan_rows (superspan, subspan, name)
            SELECT coalesce(
                (SELECT subspans.subspan FROM subspans
                 CROSS JOIN spans AS task ON task.id = subspans.subspan AND task.type = :task

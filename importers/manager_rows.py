@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from importers import nestings
 from importers.cctools import TITLES, span_type
 
 
@@ -36,8 +37,8 @@ class ManagerRows:
 
     def put(self, rows: Sequence[tuple[int, int, str, str | None]]) -> None:
         """Put spans into others: superspan, subspan, what it is called there, and how that is known."""
-        self.conn.executemany(
-            "INSERT OR IGNORE INTO subspans (superspan, subspan, key, note) VALUES (?, ?, ?, ?)", rows
+        nestings.put(
+            self.conn, [row[:3] for row in rows], {(above, span): note for above, span, _name, note in rows if note}
         )
 
     def report(self, span: int, reason: str, texts: Sequence[str]) -> None:

@@ -72,10 +72,10 @@ def report_rows(conn: sqlite3.Connection, keys: Sequence[str] | None = None) -> 
     yield from _table(_COLUMNS, chosen)
     for count, inner, outer in conn.execute(
         """SELECT count(*), inner_type.name, outer_type.name
-           FROM subspans
+           FROM subspan_notes
            CROSS JOIN spans AS b ON b.id = subspan CROSS JOIN span_types AS inner_type ON inner_type.id = b.type
            CROSS JOIN spans AS a ON a.id = superspan CROSS JOIN span_types AS outer_type ON outer_type.id = a.type
-           WHERE subspans.note LIKE 'inferred %' GROUP BY 2, 3 ORDER BY 2, 3"""
+           WHERE subspan_notes.note LIKE 'inferred %' GROUP BY 2, 3 ORDER BY 2, 3"""
     ):
         joins = f"{_counted(count, 'join')} of {inner} to {outer}"
         yield f"Inferred, not logged: {joins}. Each has a note in subspans that says from what."

@@ -3,7 +3,7 @@
 Times are REAL seconds since 1970, UTC. Integer ids are local to one database file:
 join databases by ``uuid``, never by ``id``.
 
-Spans are kept in ``span_rows`` in little space, and read and written as the view ``spans``.
+Spans are kept in ``span_rows`` in little space, and read and written as the view ``spans``; so are subspans.
 """
 
 from __future__ import annotations
@@ -12,8 +12,20 @@ import sqlite3
 
 from importers import totals
 
-VERSION = 5
+VERSION = 6
 """Kept in ``PRAGMA user_version``: raised when the tables change their meaning."""
+
+ATTRIBUTES = """iif(
+        attributes_shared IS NULL,
+        attributes_own,
+        (
+            SELECT
+                head || replace(replace(replace(
+                    coalesce(attributes_own, ''), char(1), first), char(2), second), char(3), third) || tail
+            FROM attribute_texts WHERE id = attributes_shared
+        )
+    )"""
+"""The attributes of a row of span_rows, as JSON text."""
 
 TABLES = """
 /* One execution in whose scope local ids are unique: a Parsl run, a lone manager log. */
@@ -58,7 +70,10 @@ CREATE TABLE attribute_texts (
     id INTEGER PRIMARY KEY,
     head TEXT NOT NULL,
     tail TEXT NOT NULL,
-    UNIQUE (head, tail)
+    first TEXT NOT NULL,           -- what the character 1 stands for in the own text; '' where it is not there
+    second TEXT NOT NULL,          -- the character 2
+    third TEXT NOT NULL,
+    UNIQUE (head, tail, first, second, third)
 );
 
 /* A timed thing, as it is kept. The view spans has the same rows, easier to read. */
@@ -73,7 +88,6 @@ CREATE TABLE span_rows (
     ended REAL,
     attributes_shared INTEGER REFERENCES attribute_texts(id),
     attributes_own TEXT,           -- all of the attributes, or what is between head and tail
-    note TEXT,
     uuid TEXT GENERATED ALWAYS AS (iif(
         uuid_low IS NULL,
         uuid_high,
@@ -84,42 +98,6 @@ CREATE TABLE span_rows (
         )
     )) VIRTUAL
 );
-
-/* A timed thing. */
-CREATE VIEW spans AS
-SELECT
-    id,
-    uuid,                          -- unique: surrogate_key(type, run key, local key parts...)
-    type,
-    run,
-    key,                           -- the local key, readable: 'htex_Local/17'
-    began,                         -- time of its first event
-    ended,                         -- time of its last event
-    iif(
-        attributes_shared IS NULL,
-        attributes_own,
-        (SELECT head || coalesce(attributes_own, '') || tail FROM attribute_texts WHERE id = attributes_shared)
-    ) AS attributes,               -- JSON object
-    note
-FROM span_rows;
-
-/* Spans can be written to like a table. */
-CREATE TRIGGER spans_insert INSTEAD OF INSERT ON spans BEGIN
-    INSERT INTO span_rows (id, uuid_high, type, run, key, began, ended, attributes_own, note)
-    VALUES (NEW.id, NEW.uuid, NEW.type, NEW.run, NEW.key, NEW.began, NEW.ended, NEW.attributes, NEW.note);
-END;
-CREATE TRIGGER spans_update INSTEAD OF UPDATE ON spans BEGIN
-    UPDATE span_rows
-    SET id = NEW.id, type = NEW.type, run = NEW.run, key = NEW.key, began = NEW.began, ended = NEW.ended,
-        note = NEW.note
-    WHERE id = OLD.id;
-    UPDATE span_rows SET uuid_high = NEW.uuid, uuid_low = NULL WHERE id = NEW.id AND NEW.uuid IS NOT OLD.uuid;
-    UPDATE span_rows SET attributes_shared = NULL, attributes_own = NEW.attributes
-    WHERE id = NEW.id AND NEW.attributes IS NOT OLD.attributes;
-END;
-CREATE TRIGGER spans_delete INSTEAD OF DELETE ON spans BEGIN
-    DELETE FROM span_rows WHERE id = OLD.id;
-END;
 
 /* A time and a type in a span. Clustered, so that a span's events lie together in time order. */
 CREATE TABLE events (
@@ -133,12 +111,17 @@ CREATE TABLE events (
     PRIMARY KEY (span, time, type, n)
 ) WITHOUT ROWID;
 
-/* Nesting, a DAG: a task is in its try and on its worker. */
-CREATE TABLE subspans (
+/* Nesting, as it is kept. The view subspans has the same rows, easier to read. */
+CREATE TABLE subspan_rows (
     superspan INTEGER NOT NULL REFERENCES span_rows(id),
     subspan INTEGER NOT NULL REFERENCES span_rows(id),
-    key TEXT NOT NULL,             -- the name of the subspan in the superspan
-    note TEXT,
+    name NOT NULL,                 -- of the subspan in the superspan; a number: where in the subspan's key that begins
+    PRIMARY KEY (superspan, subspan)
+) WITHOUT ROWID;
+CREATE TABLE subspan_notes (
+    superspan INTEGER NOT NULL,
+    subspan INTEGER NOT NULL,
+    note TEXT NOT NULL,
     PRIMARY KEY (superspan, subspan)
 ) WITHOUT ROWID;
 
@@ -371,23 +354,89 @@ CREATE TABLE worker_slots (
 NOTES = """
 /* What the importer remarked. In rows that are there already, an added column takes no space. */
 ALTER TABLE events ADD COLUMN note TEXT;
+ALTER TABLE span_rows ADD COLUMN note TEXT;
 """
 
 INDEXES = """
 CREATE UNIQUE INDEX spans_uuid ON span_rows(uuid);
 CREATE INDEX spans_type_run_key ON span_rows(type, run, key);
-CREATE INDEX subspans_subspan ON subspans(subspan);
+CREATE INDEX subspan_rows_subspan ON subspan_rows(subspan);
 CREATE INDEX facets_right ON facets(right);
 CREATE INDEX sequences_variant ON sequences(variant);
 CREATE INDEX descendants_span ON descendants(span);
 /* The few notes there are. */
 CREATE INDEX spans_note ON span_rows(note) WHERE note IS NOT NULL;
-CREATE INDEX subspans_note ON subspans(note) WHERE note IS NOT NULL;
 CREATE INDEX facets_note ON facets(note) WHERE note IS NOT NULL;
 /* Of CloudWatch rows, which are kept whole as JSON. */
 CREATE INDEX records_task ON records(json_extract(record, '$."@message".log.task_id'));
 CREATE INDEX records_event ON records(
     json_extract(record, '$."@message".log.name'), json_extract(record, '$."@message".log.message'));
+"""
+
+UNPACKED = f"""
+/* A timed thing. */
+CREATE VIEW spans AS
+SELECT
+    id,
+    uuid,                          -- unique: surrogate_key(type, run key, local key parts...)
+    type,
+    run,
+    key,                           -- the local key, readable: 'htex_Local/17'
+    began,                         -- time of its first event
+    ended,                         -- time of its last event
+    {ATTRIBUTES} AS attributes,     -- JSON object
+    note
+FROM span_rows;
+
+/* Spans can be written to like a table. */
+CREATE TRIGGER spans_insert INSTEAD OF INSERT ON spans BEGIN
+    INSERT INTO span_rows (id, uuid_high, type, run, key, began, ended, attributes_own, note)
+    VALUES (NEW.id, NEW.uuid, NEW.type, NEW.run, NEW.key, NEW.began, NEW.ended, NEW.attributes, NEW.note);
+END;
+CREATE TRIGGER spans_update INSTEAD OF UPDATE ON spans BEGIN
+    UPDATE span_rows
+    SET id = NEW.id, type = NEW.type, run = NEW.run, key = NEW.key, began = NEW.began, ended = NEW.ended,
+        note = NEW.note
+    WHERE id = OLD.id;
+    UPDATE span_rows SET uuid_high = NEW.uuid, uuid_low = NULL WHERE id = NEW.id AND NEW.uuid IS NOT OLD.uuid;
+    UPDATE span_rows SET attributes_shared = NULL, attributes_own = NEW.attributes
+    WHERE id = NEW.id AND NEW.attributes IS NOT OLD.attributes;
+END;
+CREATE TRIGGER spans_delete INSTEAD OF DELETE ON spans BEGIN
+    DELETE FROM span_rows WHERE id = OLD.id;
+END;
+
+/* Nesting, a DAG: a task is in its try and on its worker. */
+CREATE VIEW subspans AS
+SELECT
+    superspan,
+    subspan,
+    iif(                           -- the name of the subspan in the superspan
+        typeof(name) = 'integer',
+        (SELECT substr(key, name) FROM span_rows WHERE id = subspan),
+        name
+    ) AS key,
+    (
+        SELECT note FROM subspan_notes
+        WHERE subspan_notes.superspan = subspan_rows.superspan AND subspan_notes.subspan = subspan_rows.subspan
+    ) AS note
+FROM subspan_rows;
+
+/* They can be written to like a table. */
+CREATE TRIGGER subspans_insert INSTEAD OF INSERT ON subspans BEGIN
+    INSERT INTO subspan_rows (superspan, subspan, name) VALUES (NEW.superspan, NEW.subspan, CAST(NEW.key AS TEXT));
+    INSERT INTO subspan_notes SELECT NEW.superspan, NEW.subspan, NEW.note WHERE NEW.note IS NOT NULL;
+END;
+CREATE TRIGGER subspans_update INSTEAD OF UPDATE ON subspans BEGIN
+    DELETE FROM subspans WHERE superspan = OLD.superspan AND subspan = OLD.subspan;
+    INSERT INTO subspans (superspan, subspan, key, note) VALUES (NEW.superspan, NEW.subspan, NEW.key, NEW.note);
+END;
+CREATE TRIGGER subspans_delete INSTEAD OF DELETE ON subspans BEGIN
+    DELETE FROM subspan_rows WHERE superspan = OLD.superspan AND subspan = OLD.subspan;
+END;
+CREATE TRIGGER subspan_rows_delete AFTER DELETE ON subspan_rows BEGIN
+    DELETE FROM subspan_notes WHERE superspan = OLD.superspan AND subspan = OLD.subspan;
+END;
 """
 
 # The first dnpc's four tables: SQL that was written against them runs unchanged.
@@ -428,7 +477,7 @@ def pack(conn: sqlite3.Connection) -> None:
 
     SQLite leaves an eighth of such pages empty. The pages that the copies leave behind are used by the indexes.
     """
-    for table in ("events", "subspans"):
+    for table in ("events", "subspan_rows"):
         (definition,) = conn.execute("SELECT sql FROM sqlite_master WHERE name = ?", [table]).fetchone()
         conn.execute(f"ALTER TABLE {table} RENAME TO loose_{table}")
         conn.execute(definition)
@@ -438,4 +487,4 @@ def pack(conn: sqlite3.Connection) -> None:
 
 def create_indexes(conn: sqlite3.Connection) -> None:
     """Create indexes and views, once the first rows are in: faster than keeping them up."""
-    conn.executescript(NOTES + INDEXES + totals.INDEXES + VIEWS)
+    conn.executescript(NOTES + INDEXES + totals.INDEXES + UNPACKED + VIEWS)

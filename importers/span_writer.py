@@ -13,6 +13,7 @@ from importers.attribute_texts import AttributeTexts
 from importers.keys import uuid_bytes
 from importers.many_rows import insert
 from importers.rows import encode
+from importers.schema import ATTRIBUTES
 from importers.span_ids import SpanIds
 
 
@@ -42,8 +43,8 @@ class SpanWriter:
         if run not in self._loaded:
             self._loaded.add(run)
             rows = self._conn.execute(
-                """SELECT uuid, spans.id FROM span_types
-                   CROSS JOIN spans ON spans.type = span_types.id AND spans.run = ?""",
+                """SELECT uuid, span_rows.id FROM span_types
+                   CROSS JOIN span_rows ON span_rows.type = span_types.id AND span_rows.run = ?""",
                 [run],
             )
             self._ids.update((uuid_bytes(uuid), span) for uuid, span in rows)
@@ -122,7 +123,7 @@ class SpanWriter:
         """Add attributes to those that spans have in the database."""
         merged = []
         for span, later in found.items():
-            (known,) = self._conn.execute("SELECT attributes FROM spans WHERE id = ?", [span]).fetchone()
+            (known,) = self._conn.execute(f"SELECT {ATTRIBUTES} FROM span_rows WHERE id = ?", [span]).fetchone()
             if known != (attributes := _merged(known, later)):
                 merged.append((span, attributes))
         kept = self._texts.share([attributes for _span, attributes in merged])

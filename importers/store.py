@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from importers import schema, sequences, worker_stays
+from importers import nestings, schema, sequences, worker_stays
 from importers.many_rows import insert
 from importers.retime import rebound, time_columns
 from importers.rows import Batch
@@ -77,12 +77,12 @@ class Store:
         ).fetchall()
         sequences.forget(self.conn, row[0])
         worker_stays.forget(self.conn, row[0])
-        spans, sources = "SELECT id FROM spans WHERE run = :run", "SELECT id FROM sources WHERE run = :run"
+        spans, sources = "SELECT id FROM span_rows WHERE run = :run", "SELECT id FROM sources WHERE run = :run"
         for table, column, ids in (
             ("events", "span", spans),
             ("samples", "span", spans),
-            ("subspans", "superspan", spans),
-            ("subspans", "subspan", spans),
+            ("subspan_rows", "superspan", spans),
+            ("subspan_rows", "subspan", spans),
             ("facets", "left", spans),
             ("facets", "right", spans),
             ("unmatched", "source", sources),
@@ -178,14 +178,22 @@ class Store:
         ids.extend(self._spans.ids_of(batch.uuids, types, in_runs, batch.keys))
         self._spans.annotate(ids, batch.attributes_json)
         self._events(batch, ids, source_id)
-        notes = batch.subspan_notes
-        nested = sorted([(ids[pair[0]], ids[pair[1]], key, notes.get(pair)) for pair, key in batch.subspans.items()])
-        columns = list(zip(*nested, strict=True)) or [()]
-        insert(self.conn, "INSERT OR IGNORE INTO subspans (superspan, subspan, key, note)", columns)
+        self._nestings(batch, ids)
         self.conn.executemany(
             "INSERT OR IGNORE INTO samples (span, metric, time, value, source) VALUES (?, ?, ?, ?, ?)",
             [(ids[span], self._metrics[name], at, value, source_id) for span, name, at, value in batch.samples],
         )
+
+    def _nestings(self, batch: Batch, ids: Sequence[int]) -> None:
+        """Add which spans lie in which others."""
+        # The key of a span in an earlier part is not at hand.
+        keys, first = batch.keys, batch.first_span
+        rows = [
+            (ids[above], ids[span], nestings.name_within(keys[span - first], name) if span >= first else name)
+            for (above, span), name in batch.subspans.items()
+        ]
+        notes = {(ids[above], ids[span]): note for (above, span), note in batch.subspan_notes.items()}
+        nestings.put(self.conn, rows, notes)
 
     def _forget_other_clock(self, source: Source, batch: Batch) -> None:
         """Drop the times of a source that was read by another clock before."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests import synthetic
 
 STATISTICS = [
-    ("attribute_texts", "sqlite_autoindex_attribute_texts_1", "2 1 1"),
+    ("attribute_texts", "sqlite_autoindex_attribute_texts_1", "2 1 1 1 1 1"),
     ("descendants", "descendants", "3876096 5 1"),
     ("descendants", "descendants_span", "4418070 1"),
     ("drawn", "drawn", "441623 401 401 401 1"),
@@ -26,8 +26,8 @@ STATISTICS = [
     ("state_counts", "state_counts", "1550 401 401 13 1"),
     ("stays", "stays", "748440 401 401 1 1 1"),
     ("steps", "steps", "13 13 1"),
-    ("subspans", "subspans", "10507800 2 1"),
-    ("subspans", "subspans_subspan", "8228220 2"),
+    ("subspan_rows", "subspan_rows", "10507800 2 1"),
+    ("subspan_rows", "subspan_rows_subspan", "8228220 2"),
     ("task_times", "task_times_run", "656700 401"),
     ("task_totals", None, "1"),
     ("variant_totals", "variant_totals", "1 1 1"),

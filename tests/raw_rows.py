@@ -109,6 +109,7 @@ def made_of(database: Path, spans: Iterable[tuple[str, list[tuple[float, str]]]]
     """Make a database of one run with these spans, each a type and its events, numbered from 1."""
     with closing(sqlite3.connect(database)) as conn, conn:
         create_tables(conn)
+        create_indexes(conn)
         conn.execute("INSERT INTO runs VALUES (1, 'r', 'a run', 0)")
         for number, (kind, events) in enumerate(spans, start=1):
             conn.execute("INSERT OR IGNORE INTO span_types (name) VALUES (?)", [kind])
@@ -125,7 +126,6 @@ def made_of(database: Path, spans: Iterable[tuple[str, list[tuple[float, str]]]]
                     " VALUES (?, ?, (SELECT id FROM event_types WHERE name = ?), ?, 1)",
                     [number, time, event, n],
                 )
-        create_indexes(conn)
         create_views(conn)
         totals.update(conn, [1])
     return database

@@ -104,6 +104,7 @@ def build(path: Path, tasks: int = 200, hostile: bool = False) -> Path:
     """Make a database of one run of ``tasks`` tasks and one of a fifth as many."""
     conn = sqlite3.connect(path)
     create_tables(conn)
+    create_indexes(conn)
     builder = Builder(conn)
     for run, count in ((1, tasks), (2, max(tasks // 5, 2))):
         _add_run(builder, run, count)
@@ -116,7 +117,6 @@ def build(path: Path, tasks: int = 200, hostile: bool = False) -> Path:
     record = {"@timestamp": "2026-11-23 01:34:57.099", "@message": {"log": log}}
     conn.execute("INSERT INTO records VALUES (1, 0, ?)", [json.dumps(record)])
     _write_samples(conn)
-    create_indexes(conn)
     create_views(conn)
     _write_tasks(builder)
     conn.commit()

@@ -57,6 +57,7 @@ def test_only_a_run_that_had_no_rows_is_new(tmp_path: Path) -> None:
                 batch.event(batch.span("some", key), 1.0, "seen", 0)
                 batch.seal()
                 store.add(Source("small", Path(key), f"{key}/log", Run(key, key, None, key)), batch, 1, "")
+            store.flush()
             names = dict(store.conn.execute("SELECT id, key FROM runs"))
             made.append((sorted(map(names.__getitem__, store.made)), sorted(map(names.__getitem__, store.touched))))
     assert made == [(["a"], ["a"]), (["b"], ["a", "b"]), (["c"], ["a", "b", "c"]), ([], ["c"])]

@@ -245,6 +245,7 @@ def test_processes_of_several_nodes_by_hand(tmp_path: Path) -> None:
     ]  # fmt: skip
     with closing(sqlite3.connect(path)) as conn:
         create_tables(conn)
+        create_indexes(conn)
         conn.execute("INSERT INTO runs (id, key, name) VALUES (1, 'run', 'a run')")
         for task, (host, process, time, seconds, memory) in enumerate(taken):
             conn.execute(
@@ -257,7 +258,6 @@ def test_processes_of_several_nodes_by_hand(tmp_path: Path) -> None:
                 "INSERT INTO parsl_try (run_id, task_id, try_id, uuid, hostname) VALUES ('run', ?, 0, ?, ?)",
                 (task, f"try-{task}", host),
             )
-        create_indexes(conn)
         create_views(conn)
         totals.update(conn, [1])
         conn.commit()

@@ -117,6 +117,7 @@ def test_sizes_of_samples() -> None:
     """Of many keys, the sample of 1 in so many has about so many."""
     with closing(sqlite3.connect(":memory:")) as conn:
         create_tables(conn)
+        create_indexes(conn)
         conn.execute("INSERT INTO runs (id, key) VALUES (1, 'r')")
         conn.execute("INSERT INTO span_types VALUES (1, 't')")
         keys = ((surrogate_key("t", "r", str(n)), str(n)) for n in range(40_000))
@@ -283,6 +284,7 @@ def test_estimates_are_near(tmp_path: Path) -> None:
     path = tmp_path / "dnpc.sqlite3"
     with closing(sqlite3.connect(path)) as conn, conn:
         create_tables(conn)
+        create_indexes(conn)
         conn.execute("INSERT INTO runs (id, key) VALUES (1, 'r')")
         conn.execute("INSERT INTO span_types VALUES (1, 't')")
         durations = [lot.expovariate(1) for _ in range(20_000)]
@@ -290,7 +292,6 @@ def test_estimates_are_near(tmp_path: Path) -> None:
             "INSERT INTO spans (uuid, type, run, key, began, ended) VALUES (?, 1, 1, ?, ?, ?)",
             [(surrogate_key("t", "r", str(n)), str(n), n, n + s) for n, s in enumerate(durations)],
         )
-        create_indexes(conn)
         sql_files.create_views(conn)
         totals.update(conn, [1])
     [row] = ask(path, sampling("duration_percentiles"))

@@ -56,6 +56,7 @@ def graph(path: Path, spans: int, subspans: Edges, facets: Edges) -> Path:
     """Make a database of spans 1 to ``spans``, each with two events, and these edges."""
     with closing(sqlite3.connect(path)) as conn:
         create_tables(conn)
+        create_indexes(conn)
         conn.execute("INSERT INTO runs (id, key, name) VALUES (1, 'run', 'a run')")
         conn.execute("INSERT INTO span_types VALUES (1, 'thing')")
         conn.execute("INSERT INTO event_types VALUES (1, 'here')")
@@ -69,7 +70,6 @@ def graph(path: Path, spans: int, subspans: Edges, facets: Edges) -> Path:
         )
         conn.executemany("INSERT INTO subspans (superspan, subspan, key) VALUES (?, ?, '')", sorted(subspans))
         conn.executemany("INSERT INTO facets (left, right) VALUES (?, ?)", sorted(facets))
-        create_indexes(conn)
         create_views(conn)
         totals.update(conn, [1])
         conn.commit()

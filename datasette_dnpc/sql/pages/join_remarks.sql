@@ -12,7 +12,7 @@
 @column of_remarks number of remarks, shown or not
 */
 with noted (kind, left_span, right_span, note) as (
-    select 'subspan', superspan, subspan, note from subspans where note is not null
+    select 'subspan', superspan, subspan, note from subspan_notes
     union all
     select 'facet', left, right, note from facets where note is not null
     union all
