@@ -49,7 +49,8 @@ def summary_text(conn: sqlite3.Connection, summary: Summary) -> str:
         files = _counted(summary.unknown.total(), "other file")
         lines.append(f"{files}, of no format that is read: {', '.join(names)}{more}.")
     runs, spans, events = conn.execute(
-        "SELECT (SELECT count(*) FROM runs), (SELECT count(*) FROM spans), (SELECT count(*) FROM events)"
+        """SELECT (SELECT count(*) FROM runs), (SELECT coalesce(sum(spans), 0) FROM span_totals),
+               (SELECT count(*) FROM events)"""
     ).fetchone()
     counts = f"{_counted(runs, 'run')}, {_counted(spans, 'span')} and {_counted(events, 'event')}"
     lines.append(f"{plain(str(summary.database))} has {counts}.")

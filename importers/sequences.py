@@ -15,6 +15,7 @@ from heapq import merge
 from itertools import accumulate, repeat
 
 from importers import task_table
+from importers.many_rows import insert_rows
 from importers.roots import Roots, Sequence, StateNames
 from importers.steps import Steps
 
@@ -141,7 +142,7 @@ class _Variants:
             rows.append(zip(alike.ids, repeat(variant), alike.times[::length], alike.times[length - 1 :: length]))
             self._change[variant] += len(alike.ids)
             self._steps.add(variant, roots.run, alike.times, length)
-        self._conn.executemany("INSERT INTO sequences (root, variant, began, ended) VALUES (?, ?, ?, ?)", merge(*rows))
+        insert_rows(self._conn, "sequences", ("root", "variant", "began", "ended"), merge(*rows))
 
     def _make(self, sequence: Sequence) -> int:
         text = json.dumps([self.names[code] for code in sequence])

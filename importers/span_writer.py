@@ -107,9 +107,10 @@ class SpanWriter:
                 keys,
                 list(map(self._began.get, spans)),
                 list(map(self._ended.get, spans)),
-                [shared for shared, _own in kept],
-                [own for _shared, own in kept],
+                [shared or "" for shared, _own in kept],
+                [own or "" for _shared, own in kept],
             ),
+            empty=(8, 9),
         )
         self._add_attributes({span: found for span, found in self._attributes.items() if span < first})
         self._conn.executemany(

@@ -272,7 +272,9 @@ class Store:
     def _tables(self, batch: Batch) -> None:
         for name, columns in batch.tables.items():
             # A row of a run that went on since is replaced by its later state.
-            insert(self.conn, f"INSERT OR REPLACE INTO {name} ({', '.join(columns)})", list(columns.values()))
+            key, *others = columns.values()
+            told = [None if values.count(None) == len(values) else values for values in others]
+            insert(self.conn, f"INSERT OR REPLACE INTO {name} ({', '.join(columns)})", [key, *told])
 
     def flush(self) -> None:
         """Write what is left of spans, and make the indexes."""

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from importers import cctools, htex, parsl_log
 from importers import monitoring_tables as monitoring
 from importers.keys import number_of
+from importers.many_rows import insert_rows
 from importers.roots import Roots, StateNames
 
 ACCOUNTS = (parsl_log.TASK, monitoring.TASK)
@@ -146,11 +147,7 @@ def update(conn: sqlite3.Connection, roots: Roots) -> None:
     if not tasks:
         return
     tries = _Tries(conn, roots.run, [types.get(span_type) for span_type in TRIES])
-    marks = ", ".join("?" * len(_COLUMNS))
-    conn.executemany(
-        f"INSERT INTO task_times ({', '.join(_COLUMNS)}) VALUES ({marks})",
-        _rows(conn, roots, tasks, others, tries),
-    )
+    insert_rows(conn, "task_times", _COLUMNS, _rows(conn, roots, tasks, others, tries))
 
 
 def forget(conn: sqlite3.Connection, run: int) -> None:

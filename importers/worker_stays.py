@@ -15,6 +15,7 @@ from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 from importers import cctools, funcx_endpoint, htex, monitoring_tables, parsl_log
+from importers.many_rows import insert_rows
 
 
 class Kind(NamedTuple):
@@ -199,9 +200,7 @@ def _place(conn: sqlite3.Connection, run: int, kinds: Sequence[Kind]) -> None:
         workers.append((worker, slots, min(signs, default=None), max(signs, default=None)))
         rows += [(worker, *stay) for stay in placed]
     # In order of the key, which is faster.
-    conn.executemany(
-        f"INSERT INTO stays (worker, {', '.join(Placed._fields)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", sorted(rows)
-    )
+    insert_rows(conn, "stays", ("worker", *Placed._fields), sorted(rows))
     conn.executemany("INSERT INTO worker_slots (worker, slots, began, ended) VALUES (?, ?, ?, ?)", workers)
 
 
