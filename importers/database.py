@@ -72,11 +72,15 @@ def _begin_new(conn: sqlite3.Connection) -> Store:
     if sqlite3.sqlite_version_info < (3, 35):
         raise StoreError(f"SQLite 3.35 or later is needed; this Python has {sqlite3.sqlite_version}")
     # No journal: until it is moved to its place, nobody reads this file, and a failure discards it.
+    # Pages of twice the usual size hold a hundredth more, and are that much faster to fill.
     for pragma in (
+        "page_size = 8192",
         "journal_mode = OFF",
         "synchronous = OFF",
         "locking_mode = EXCLUSIVE",
         "cache_size = -200000",
+        # As some systems have it, what is deleted is overwritten: here, that was copied.
+        "secure_delete = OFF",
     ):
         conn.execute(f"PRAGMA {pragma}")
     schema.create_tables(conn)
