@@ -16,7 +16,6 @@ ids of tasks are unique everywhere: rows that two files share give one event. A 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
@@ -24,6 +23,7 @@ import reprlib
 from pathlib import Path
 from typing import Any
 
+from importers.fingerprint import Fingerprint
 from importers.keys import surrogate_key
 from importers.pattern import LATEST
 from importers.rows import TEXT_KEPT, Batch, storable
@@ -57,7 +57,7 @@ def find(path: Path) -> Source | None:
     """Recognise a result by its name, or else by how it begins. Raises OSError."""
     if path.suffix != ".json":
         return None
-    fingerprint = hashlib.sha1(usedforsecurity=False)
+    fingerprint = Fingerprint()
     with path.open("rb") as file:
         head = file.read(_HEAD)
         if not _NAMES.fullmatch(path.name) and not (b'"results"' in head and b'"@message"' in head):
@@ -87,7 +87,7 @@ def read(source: Source, batch: Batch, progress: Progress) -> str:
             _add(batch, offset, fields.get("@timestamp"), log)
     if batch.span_types:
         batch.run_names[RUN] = "CloudWatch"
-    return hashlib.sha1(data, usedforsecurity=False).hexdigest()
+    return Fingerprint(data).hexdigest()
 
 
 def _add(batch: Batch, offset: int, timestamp: object, log: Fields) -> None:

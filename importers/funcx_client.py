@@ -10,12 +10,12 @@ among what the SDK says. The program numbers its tasks; ``FUNCBIND`` gives the U
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 from datetime import datetime, timezone
 from pathlib import Path
 
+from importers.fingerprint import Fingerprint
 from importers.keys import surrogate_key
 from importers.logfile import blocks, hits
 from importers.metric_lines import read_metrics
@@ -84,7 +84,7 @@ def find(path: Path) -> Source | None:
 def read(source: Source, batch: Batch, progress: Progress) -> str:
     """Read a client's log. Raises OSError."""
     batch.format = "text"
-    fingerprint = hashlib.sha1(usedforsecurity=False)
+    fingerprint = Fingerprint()
     appliers = {pattern: Applier(pattern, batch, source.fields) for pattern in PATTERNS if pattern is not _UNKNOWN}
     for block in blocks(source.path, fingerprint, batch, progress):
         for hit in hits(block, PATTERNS, source.clock, batch):

@@ -11,7 +11,6 @@ in ``endpoint.log`` what else a worker logs. Globus Compute says most of this at
 
 from __future__ import annotations
 
-import hashlib
 import re
 from contextlib import suppress
 from dataclasses import replace
@@ -19,6 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from importers.adoption import named_managers
+from importers.fingerprint import Fingerprint
 from importers.keys import surrogate_key
 from importers.line_reader import read_lines
 from importers.logfile import BLOCK, BLOCK_HEAD, FUNCX, Block, blocks, dialect, first_funcx_record
@@ -241,7 +241,7 @@ def read(source: Source, batch: Batch, progress: Progress) -> str:
 
 def _read_manager(source: Source, batch: Batch, progress: Progress, manager: int) -> str:
     """Read a manager's own log: it names no task, but the manager's block."""
-    fingerprint = hashlib.sha1(usedforsecurity=False)
+    fingerprint = Fingerprint()
     for block in blocks(source.path, fingerprint, batch, progress):
         batch.format = batch.format or dialect(block)
         for match in _BLOCK_ID.finditer(block.data):

@@ -5,7 +5,6 @@ Lines of another form need a ``LineTime``: where their time is, and how it is wr
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 import warnings
@@ -17,6 +16,7 @@ from typing import NamedTuple
 
 from importers import stall
 from importers.drift import Drifted, Watch
+from importers.fingerprint import Fingerprint
 from importers.logfile import Block, blocks, dialect, hits
 from importers.metric_lines import read_metrics
 from importers.pattern import LATEST, Applier, Hit, Pattern, Seen, by_literal
@@ -149,7 +149,7 @@ def read_lines(
     groups = by_literal(patterns)
     seen: Seen = {}
     appliers = {pattern: Applier(pattern, batch, source.fields, seen) for pattern in patterns}
-    fingerprint = hashlib.sha1(usedforsecurity=False)
+    fingerprint = Fingerprint()
     own = time is not None or any(pattern.anywhere for pattern in patterns)
     first: Block | None = None
     for block in blocks(source.path, fingerprint, batch, progress):

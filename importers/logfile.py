@@ -23,15 +23,15 @@ file that changes between the dialects of its family is read through:
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from importers.fingerprint import Fingerprint
 from importers.pattern import LATEST, Hit, Pattern
 from importers.rows import DRIFT, Batch
 from importers.times import Clock, naive_seconds
@@ -56,18 +56,6 @@ _FUNCX = re.compile(
 )
 
 
-def fingerprint_of(paths: Iterable[Path], progress: Callable[[int], object] = lambda size: None) -> tuple[str, int]:
-    """Return the SHA-1 of what files hold, one after the other, and how many bytes. Raises OSError."""
-    found, size = hashlib.sha1(usedforsecurity=False), 0
-    for path in paths:
-        with path.open("rb") as file:
-            while piece := file.read(BLOCK):
-                found.update(piece)
-                progress(len(piece))
-                size += len(piece)
-    return found.hexdigest(), size
-
-
 @dataclass
 class Block:
     """Whole lines of a file, and where they start in it."""
@@ -77,7 +65,7 @@ class Block:
 
 
 def blocks(
-    path: Path, fingerprint: hashlib._Hash, batch: Batch, progress: Callable[[int], object], size: int = BLOCK
+    path: Path, fingerprint: Fingerprint, batch: Batch, progress: Callable[[int], object], size: int = BLOCK
 ) -> Iterator[Block]:
     """Yield a file's whole lines in blocks, adding each to the fingerprint.
 

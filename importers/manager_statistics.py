@@ -13,13 +13,13 @@ steps or as lines, the series is the same without the others.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 from pathlib import Path
 
 from importers import cctools
 from importers.cctools import TASKVINE, WORK_QUEUE, Manager
+from importers.fingerprint import Fingerprint
 from importers.logfile import blocks
 from importers.pattern import LATEST
 from importers.rows import Batch
@@ -130,7 +130,7 @@ def read(source: Source, batch: Batch, progress: Progress) -> str:
     """Read a manager's statistics."""
     kind = FILES.get(source.path.name, WORK_QUEUE)
     found = cctools.managers(source.path.with_name(cctools.TRANSACTIONS[kind]))
-    fingerprint = hashlib.sha1(repr(found).encode(), usedforsecurity=False)
+    fingerprint = Fingerprint(repr(found).encode())
     batch.format = "statistics"
     section: _Section | None = None
     for block in blocks(source.path, fingerprint, batch, progress):

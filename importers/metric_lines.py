@@ -12,12 +12,12 @@ of a line of them is that it begins with a time.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from importers.fingerprint import Fingerprint
 from importers.logfile import Block, blocks, dialect, hits, json_record, line_at, time_at
 from importers.pattern import LATEST, Hit, Pattern
 from importers.places import source_at
@@ -140,7 +140,7 @@ def _lines(data: bytes) -> Iterator[tuple[int, int]]:
 def read(source: Source, batch: Batch, progress: Progress) -> str:
     """Read the METRIC lines of a log of any form."""
     log = log_of(source)
-    fingerprint = hashlib.sha1(usedforsecurity=False)
+    fingerprint = Fingerprint()
     for block in blocks(source.path, fingerprint, batch, progress):
         batch.format = batch.format or dialect(block)
         for hit in _hits(block, source.clock, batch):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copyreg
 import gzip
-import hashlib
 import pickle
 import socket
 import uuid
@@ -28,6 +27,7 @@ from zoneinfo import ZoneInfo
 
 from importers.beside import folder_beside
 from importers.database import WORK
+from importers.fingerprint import Fingerprint
 from importers.formats import Added, Formats
 from importers.pattern_file import FormatError
 from importers.plugins import run_file
@@ -119,7 +119,7 @@ def read_piece(piece: Piece) -> None:
 @cache
 def state_of_code() -> str:
     """Return what tells dnpc's importers from those of any other version."""
-    digest = hashlib.sha1(usedforsecurity=False)
+    digest = Fingerprint()
     for file in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()

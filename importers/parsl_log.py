@@ -8,7 +8,6 @@ each log holds the records of both, and ``importers.parsl_threads`` tells them a
 from __future__ import annotations
 
 import ast
-import hashlib
 import re
 import warnings
 from collections import defaultdict, deque
@@ -21,6 +20,7 @@ from importers import metric_lines
 from importers.drift import PARSL_KNOWN, Drifted, watch
 from importers.executor_tasks import RULES as EXECUTOR_TASK_RULES
 from importers.executor_tasks import ExecutorTasks
+from importers.fingerprint import Fingerprint
 from importers.logfile import JSONLOG, Block, blocks, dialect, line_at
 from importers.parsl_blocks import RULES as BLOCK_RULES
 from importers.parsl_blocks import Blocks
@@ -331,7 +331,7 @@ def find(path: Path) -> Source | None:
 
 def read(source: Source, batch: Batch, progress: Progress) -> str:
     """Read the log of a DataFlowKernel."""
-    fingerprint = hashlib.sha1(usedforsecurity=False)
+    fingerprint = Fingerprint()
     if source.run.run_id is None and not has_tasks(source.path):
         for _ in blocks(source.path, fingerprint, batch, progress):
             pass

@@ -19,8 +19,8 @@ from errno import EAGAIN
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from importers.fingerprint import fingerprint_of
 from importers.keys import surrogate_key, uuid_text
-from importers.logfile import fingerprint_of
 from importers.monitoring_tables import BLOCK, TABLES, TASK, WORKFLOW, Table
 from importers.pattern import LATEST
 from importers.readonly import open_readonly

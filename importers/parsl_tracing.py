@@ -15,7 +15,6 @@ which does not tell them apart.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import pickletools
 import reprlib
@@ -24,6 +23,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from importers.fingerprint import Fingerprint
 from importers.keys import surrogate_key
 from importers.pattern import LATEST
 from importers.rows import Batch, storable
@@ -55,7 +55,7 @@ def find(path: Path) -> Source | None:
     if any((directory / name).is_file() for name in RUN_LOGS):
         return Source(NAME, path, storable(f"{directory.name}/{FILE}"), read_run(directory))
     # It was written at once, so all of it says which it is.
-    content = hashlib.sha1(path.read_bytes(), usedforsecurity=False).hexdigest()
+    content = Fingerprint(path.read_bytes()).hexdigest()
     return Source(NAME, path, FILE, Run(surrogate_key("trace", content), None, None, ""), identity=FILE)
 
 
@@ -82,7 +82,7 @@ def read(source: Source, batch: Batch, progress: Progress) -> str:
                 batch.records += 1
             else:
                 batch.reject(f"one of the {name} in an unknown form", offset, _shown(row))
-    return hashlib.sha1(data, usedforsecurity=False).hexdigest()
+    return Fingerprint(data).hexdigest()
 
 
 def _add_event(batch: Batch, offset: int, row: tuple[Any, ...]) -> bool:

@@ -17,7 +17,6 @@ Regular expressions are searched in the message of a line, as bytes. One that ta
 
 from __future__ import annotations
 
-import hashlib
 import re
 import sys
 import warnings
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from importers import stall
+from importers.fingerprint import Fingerprint
 from importers.line_reader import LineTime, read_lines
 from importers.pattern import Pattern, SpanKey, searchable
 from importers.places import has_time, place_of, source_at
@@ -130,7 +130,7 @@ def load(file: Path) -> PatternFormat:
         what = " ".join(str(error).split()) or type(error).__name__
         raise FormatError(f"{file}: it is no {file.suffix[1:].upper()}: {what}") from None
     try:
-        version = hashlib.sha1(data, usedforsecurity=False).hexdigest()
+        version = Fingerprint(data).hexdigest()
         return _format(_Table(told, "", _FORMAT_KEYS), str(file), version)
     except _Mistake as mistake:
         raise FormatError(f"{file}: {mistake}") from None

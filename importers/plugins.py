@@ -5,7 +5,6 @@ What goes wrong in them is told by file and line, and ends no import.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import sys
 import traceback
@@ -17,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from importers.fingerprint import Fingerprint
 from importers.pattern import LATEST
 from importers.pattern_file import FormatError
 from importers.rows import Batch, storable
@@ -105,7 +105,7 @@ def where(error: BaseException, file: str) -> str:
 def load_module(file: Path) -> Outside:
     """Run a Python file that is an importer. Raises FormatError."""
     module, code = run_file(file)
-    return Outside(module, str(file), str(file), hashlib.sha1(code, usedforsecurity=False).hexdigest())
+    return Outside(module, str(file), str(file), Fingerprint(code).hexdigest())
 
 
 def run_file(file: Path) -> tuple[ModuleType, bytes]:

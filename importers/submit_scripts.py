@@ -11,10 +11,10 @@ address that the manager knows the worker by.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 
+from importers.fingerprint import Fingerprint
 from importers.logfile import Block, blocks, line_at
 from importers.parsl_blocks import BLOCK, EXECUTOR
 from importers.rows import Batch, storable
@@ -63,7 +63,7 @@ def read(source: Source, batch: Batch, progress: Progress) -> str:
     # The name of the file is a record, too: it says when.
     batch.event(block_span, float(source.fields["time"]), "submitted", 0)
     batch.records += 1
-    fingerprint = hashlib.sha1(source.fields["time"].encode(), usedforsecurity=False)
+    fingerprint = Fingerprint(source.fields["time"].encode())
     found = blocks(source.path, fingerprint, batch, progress)
     if source.path.name.endswith(EXIT_CODE):
         batch.format = "exit code"

@@ -18,7 +18,6 @@ name files only: ``{"file": ..., "manager": ..., "source": ..., "size": ..., "re
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections import defaultdict
@@ -28,6 +27,7 @@ from typing import NamedTuple
 
 from importers import cctools
 from importers.cctools import TASKVINE, Manager
+from importers.fingerprint import Fingerprint
 from importers.logfile import Block, blocks
 from importers.rows import Batch
 from importers.sources import Progress, Source
@@ -247,7 +247,7 @@ def _text(field: bytes) -> str:
 def read(source: Source, batch: Batch, progress: Progress) -> str:
     """Read a task graph."""
     found = cctools.managers(source.path.with_name(cctools.TRANSACTIONS[TASKVINE]))
-    fingerprint = hashlib.sha1(repr(found).encode(), usedforsecurity=False)
+    fingerprint = Fingerprint(repr(found).encode())
     batch.format = "task graph"
     graph = _Graph(batch)
     for block in blocks(source.path, fingerprint, batch, progress):

@@ -18,7 +18,6 @@ attempt, below that attempt's worker; one that was started once is on its worker
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -29,6 +28,7 @@ from pathlib import Path
 
 from importers import cctools
 from importers.cctools import TASKVINE, WORK_QUEUE, Manager, span_type
+from importers.fingerprint import Fingerprint
 from importers.logfile import Block, blocks
 from importers.pattern import LATEST
 from importers.record_fields import amounts, granted_of, moved_file, text_of, words
@@ -348,7 +348,7 @@ class Transactions:
 
     def read(self, source: Source, batch: Batch, progress: Progress) -> str:
         """Read a transaction log."""
-        fingerprint = hashlib.sha1(usedforsecurity=False)
+        fingerprint = Fingerprint()
         log = _Log(self.NAME, source, batch, cctools.managers(source.path))
         batch.format = "transactions"
         if source.run.run_id is None and not source.run.directory:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from importers.fingerprint import fingerprint_of
 from importers.formats import Formats
-from importers.logfile import fingerprint_of
 from importers.reading import size_of
 from importers.sources import Source
 from importers.store import Store

@@ -13,7 +13,6 @@ and say nothing that the transaction log does not, so there are no events.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from pathlib import Path
 
 from importers import cctools
 from importers.cctools import WORK_QUEUE, Manager
+from importers.fingerprint import Fingerprint
 from importers.logfile import Block, blocks, line_at
 from importers.rows import Batch
 from importers.sources import Progress, Source
@@ -118,7 +118,7 @@ def _positions(data: bytes) -> Iterator[tuple[int, bytes]]:
 def read(source: Source, batch: Batch, progress: Progress) -> str:
     """Read a Work Queue debug log."""
     found = cctools.managers(source.path.with_name(cctools.TRANSACTIONS[WORK_QUEUE]))
-    fingerprint = hashlib.sha1(repr(found).encode(), usedforsecurity=False)
+    fingerprint = Fingerprint(repr(found).encode())
     batch.format = "debug"
     pairs = _Pairs(batch)
     for block in blocks(source.path, fingerprint, batch, progress):

@@ -11,11 +11,11 @@ The META_PATH lines, one for each Python module that was looked for, are left ou
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 
 from importers.cctools import EXECUTOR_TASK, WORK_QUEUE
+from importers.fingerprint import Fingerprint
 from importers.logfile import blocks
 from importers.rows import Batch, storable
 from importers.runs import read_run
@@ -51,7 +51,7 @@ def find(path: Path) -> Source | None:
 
 def read(source: Source, batch: Batch, progress: Progress) -> str:
     """Read the log of one executor task."""
-    fingerprint = hashlib.sha1(usedforsecurity=False)
+    fingerprint = Fingerprint()
     batch.format = "function log"
     span = batch.span(REMOTE, source.fields["label"], source.fields["task"])
     for block in blocks(source.path, fingerprint, batch, progress):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from importers.database import open_store
+from importers.fingerprint import Fingerprint
 from importers.formats import Formats
 from importers.reading import ReadSource, Sink, read_all
 from importers.rows import Batch
@@ -133,7 +133,7 @@ def test_a_run_that_stood_for_one_that_is_known_now(tmp_path: Path) -> None:
     batch = Batch("stand-in")
     batch.seal()
     with open_store(tmp_path / "dnpc.sqlite3") as store:
-        store.add(before, batch, len(b"a line\n"), hashlib.sha1(b"a line\n").hexdigest())
+        store.add(before, batch, len(b"a line\n"), Fingerprint(b"a line\n").hexdigest())
 
         def unchanged(*sources: Source) -> list[Source]:
             return parted(list(sources), store, Formats(), 1, lambda size: None)[1]
