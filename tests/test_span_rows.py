@@ -89,6 +89,20 @@ def test_what_attributes_have_in_common_is_kept_once(empty: sqlite3.Connection) 
     assert own == [repr(number / 7) for number in range(1000)]
 
 
+def test_what_is_between_numbers_is_kept_once(empty: sqlite3.Connection) -> None:
+    """The three longest of what is there; the next shorter one stays with each."""
+    sizes = [
+        text(a=n, of_all=n / 7, of_some_files=n / 3, of_each_of_them=n / 9, another=n, app="work") for n in range(9)
+    ]
+    kept = AttributeTexts(empty).share(sizes)
+    columns = "head, tail, first, second, third"
+    assert empty.execute(f"SELECT {columns} FROM attribute_texts").fetchall() == [
+        ('{"a": ', ', "app": "work"}', ', "of_each_of_them": ', ', "of_some_files": ', ', "another": ')
+    ]
+    assert [own for _shared, own in kept] == [f'{n}, "of_all": {n / 7}\x02{n / 3}\x01{n / 9}\x03{n}' for n in range(9)]
+    assert joined(empty, kept) == sizes
+
+
 def test_no_number_is_divided(empty: sqlite3.Connection) -> None:
     """Else each part of a log, in which other digits happen to be the same, would have an end of its own."""
     texts = AttributeTexts(empty)
