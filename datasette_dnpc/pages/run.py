@@ -14,6 +14,7 @@ from datasette_dnpc.pages.areas import HEIGHT, WIDTH, areas, stacking
 from datasette_dnpc.pages.frame import Context, Page, Row, Visit
 from datasette_dnpc.pages.lanes import Bar, Lanes, by_app, by_slot
 from datasette_dnpc.pages.time_axis import TimeAxis, part_of_run
+from datasette_dnpc.pages.verdict import verdict
 from datasette_dnpc.sql_files import views
 
 LANES = 40
@@ -60,7 +61,7 @@ async def _context(visit: Visit) -> Context:
     visit.run_key = str(run["run"])
     part = next((one for one in PARTS if one.name == visit.argument("part")), PARTS[0])
     # Nothing of a run that has no event lies on an axis of time.
-    shown = await part.context(visit, run) if run["began"] is not None else {}
+    shown = {**await _verdict(visit, run), **await part.context(visit, run)} if run["began"] is not None else {}
     return {
         "run": run,
         "runs": runs,
@@ -84,6 +85,11 @@ async def _within_limit(visit: Visit, rows: Awaitable[list[Row]]) -> list[Row] |
     with visit.within_limit():
         return await rows
     return None
+
+
+async def _verdict(visit: Visit, run: Row) -> Context:
+    phases = await _within_limit(visit, visit.ask("run_phases", run=run["run"]))
+    return {"phases": phases, "verdict": verdict(phases or [])}
 
 
 async def _over_time(visit: Visit, run: Row) -> Context:
