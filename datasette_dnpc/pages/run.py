@@ -118,6 +118,8 @@ async def _over_time(visit: Visit, run: Row) -> Context:
         bars = await _within_limit(visit, question)
         lanes = by_slot(bars or [], axis, "outcome" if by_outcome else "app")
 
+    given = {**asked, **clip, "run": key}
+
     def address(within: TimeAxis, **arguments: object) -> str:
         return visit.url("run", key, **{**asked, **within.arguments(), **arguments}) + "#charts"
 
@@ -131,6 +133,8 @@ async def _over_time(visit: Visit, run: Row) -> Context:
         "of_app": of_app,
         "address": address,
         "bar_address": lambda bar: _bar_address(visit, bar, axis, address),
+        "why_no_states": await visit.why("states_over_time", states, given),
+        "why_no_bars": await visit.why("gantt" if of_app else "worker_gantt", bars, given),
         "states": states,
         "state_table": _table_of_states(states or []),
         "counts": _counts(states or [], axis),
@@ -203,6 +207,7 @@ async def _layers_and_failures(visit: Visit, run: Row) -> Context:
     return {
         "layers": _by_app(layers or []),
         "layer_rows": layers,
+        "why_no_layers": await visit.why("task_layers", layers, run),
         "failures": failures,
         "layer_colours": _LAYERS,
         "layer_meanings": _layer_meanings(),
@@ -233,6 +238,7 @@ async def _workers(visit: Visit, run: Row) -> Context:
     order = [*dict.fromkeys(row["state"] for row in slots if row["state"] != _IDLE), _IDLE]
     return {
         "axis": axis,
+        "why_no_workers": await visit.why("workers", workers, run),
         "used": used,
         "slots": areas(slots, order, (axis.first, axis.last)),
         "slot_order": order,
@@ -245,7 +251,11 @@ async def _workers(visit: Visit, run: Row) -> Context:
 
 async def _blocks(visit: Visit, run: Row) -> Context:
     blocks = await _within_limit(visit, visit.ask("blocks", run=run["run"]))
-    return {"axis": part_of_run(run["makespan"], "", ""), "blocks": blocks}
+    return {
+        "axis": part_of_run(run["makespan"], "", ""),
+        "blocks": blocks,
+        "why_no_blocks": await visit.why("blocks", blocks, run),
+    }
 
 
 def _slots(rows: list[Row]) -> list[Row]:

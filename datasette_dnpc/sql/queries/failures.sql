@@ -11,6 +11,8 @@
 @param sample all: look at all tries; empty: at a random sample, always the same, where there are more than 100 000,
     and of more than 50 000 tasks one failed
 @needs task_try variant_state
+@about tasks
+@none No try of a Parsl task failed, as far as the logs tell.
 @column app name of the app
 @column executor label of the executor, NULL if it never came to one
 @column state failed: for good; fail_retryable: tried again; dep_fail: a task that it depends on failed

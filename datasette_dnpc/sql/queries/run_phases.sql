@@ -11,6 +11,7 @@
     20 000 tasks, at 900 of them, or fewer where there are more than 222 slots; of so many tasks without workers it is
     not looked at what was between the first and the last
 @needs worker_place run_began
+@about stays_or_tasks
 @column run key of the run
 @column run_name name of the run, or its key
 @column phase number and name. 1 no worker: there was no slot, though tasks came into some later. 2 no task yet: before
