@@ -50,8 +50,10 @@ MEANINGS = {
 """Phases of the query ``run_phases``."""
 
 _WITHOUT_SLOTS = {
+    "2 no task yet": Meaning("no task had begun to run", (_LAYERS,)),
     "4 idle, tasks waited": Meaning("no task ran though some had been launched", (_LAYERS,)),
     "5 idle, none waited": Meaning("no task ran and none had been launched", (_CHAIN,)),
+    "7 after the last task": Meaning("all tasks were over", (_LAST,)),
 }
 """Those which mean something else where it is not known which slots there were."""
 
