@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from datasette_dnpc.meanings import LAYERS, NOT_KNOWN, NOT_KNOWN_COLOUR, OTHERS_COLOUR, few_state_colours
-from datasette_dnpc.pages.areas import HEIGHT, WIDTH, areas, stacking
+from datasette_dnpc.pages.areas import HEIGHT, WIDTH, areas, order_of
 from datasette_dnpc.pages.frame import Context, Page, Row, Visit
 from datasette_dnpc.pages.lanes import Bar, Lanes, by_app, by_slot
 from datasette_dnpc.pages.time_axis import TimeAxis, part_of_run
@@ -138,7 +138,7 @@ async def _over_time(visit: Visit, run: Row) -> Context:
         "states": states,
         "state_table": _table_of_states(states or []),
         "counts": _counts(states or [], axis),
-        "state_order": stacking(states or []),
+        "state_order": order_of(states or []),
         "state_labels": {row["state"]: row["state_label"] for row in states or []},
         "state_colours": _state_colours(states or []),
         "width": WIDTH,
@@ -180,11 +180,11 @@ def _lane_pages(rows: list[Row]) -> dict[str, int | None] | None:
 def _counts(rows: list[Row], axis: TimeAxis) -> Any:
     """Return the picture of the counts, on the axis."""
     placed = ({**row, "time": row["since_run_began"]} for row in rows)
-    return areas(placed, stacking(rows), (axis.first, axis.last))
+    return areas(placed, order_of(rows), (axis.first, axis.last))
 
 
 def _state_colours(rows: list[Row]) -> dict[str, str]:
-    return few_state_colours(state for state in stacking(rows) if state != "other") | {"other": OTHERS_COLOUR}
+    return few_state_colours(state for state in order_of(rows) if state != "other") | {"other": OTHERS_COLOUR}
 
 
 def _table_of_states(rows: list[Row]) -> list[tuple[Row, dict[str, Any]]]:
