@@ -24,7 +24,7 @@ class Meaning(NamedTuple):
     """What people are told of a phase."""
 
     clause: str
-    """As the end of a sentence."""
+    """As the end of a sentence; ``{some}`` stands for the slots that were idle."""
     links: tuple[Link, ...]
 
 
@@ -42,9 +42,9 @@ MEANINGS = {
     "3 all slots busy": Meaning("all slots were busy", (_LAYERS,)),
     "3 tasks ran": Meaning("tasks ran", (_LAYERS,)),
     "3 from the first task to the last": Meaning("tasks ran, now and then or all the time", (_LAYERS,)),
-    "4 idle, tasks waited": Meaning("slots were idle though tasks waited for them", (_WAITED_FOR, _LONGEST_GAPS)),
-    "5 idle, none waited": Meaning("slots were idle as too few tasks were ready", (_CHAIN, _WAITED_FOR)),
-    "6 tail": Meaning("slots were idle as no further task came, while the last ones ran", (_LAST, _CHAIN)),
+    "4 idle, tasks waited": Meaning("{some} were idle though tasks waited for them", (_WAITED_FOR, _LONGEST_GAPS)),
+    "5 idle, none waited": Meaning("{some} were idle as too few tasks were ready", (_CHAIN, _WAITED_FOR)),
+    "6 tail": Meaning("{some} were idle as no further task came, while the last ones ran", (_LAST, _CHAIN)),
     "7 after the last task": Meaning("all tasks were over", (_WORKERS,)),
 }
 """Phases of the query ``run_phases``."""
@@ -78,9 +78,17 @@ class Piece:
         return self.phase.partition(" ")[2]
 
     @property
+    def clause(self) -> str:
+        """Return what the phase was, as the end of a sentence."""
+        # Of many slots, one is nearly always idle: what counts is how many.
+        idle = 100 * max(self.slots - (self.busy or 0.0), 0.0) / self.slots if self.slots else 0.0
+        some = f"some slots ({_per_cent(idle, 0)} of them in the mean)"
+        return self.meaning.clause.format(some=some)
+
+    @property
     def share_text(self) -> str:
-        """Return the per cent of the makespan; what is there is not said to be nothing."""
-        return f"{self.share:.1f} %" if self.share >= 0.05 else "< 0.1 %"
+        """Return the per cent of the makespan."""
+        return _per_cent(self.share, 1)
 
 
 @dataclass(frozen=True)
@@ -92,6 +100,12 @@ class Verdict:
     slots_known: bool
     moments: int | None
     """At how many moments it was looked at what the slots did; None if at all of the time."""
+
+
+def _per_cent(value: float, decimals: int) -> str:
+    """Return per cent as text; what is there is not said to be nothing."""
+    least = 10.0**-decimals
+    return f"{value:.{decimals}f} %" if value >= least / 2 or not value else f"< {least:.{decimals}f} %"
 
 
 def verdict(rows: Sequence[dict[str, Any]]) -> Verdict | None:
@@ -113,5 +127,5 @@ def _sentence(pieces: Sequence[Piece]) -> str:
     """Return the plain reading: the longest phase, and others that are not short."""
     longest, *others = sorted(pieces, key=lambda piece: -piece.share)
     told = [piece for piece in others if piece.share >= LEAST_TOLD]
-    clauses = [f"For {longest.share:.0f} % of the time {longest.meaning.clause}"]
-    return "; ".join(clauses + [f"for {piece.share:.0f} % {piece.meaning.clause}" for piece in told]) + "."
+    clauses = [f"For {longest.share:.0f} % of the time {longest.clause}"]
+    return "; ".join(clauses + [f"for {piece.share:.0f} % {piece.clause}" for piece in told]) + "."

@@ -90,7 +90,7 @@ def stacked(
     # A last piece of no length would leave the longest bar no room.
     ax.set_xlim(0, 1.04 * left.max(initial=0) or 1)
     ax.set_xlabel(stack.label)
-    ax.set_ylabel(stack.bar)
+    ax.set_ylabel(stack.bar.removesuffix("_name"))
     if handles:
         legend(ax, handles, kinds)
     shorter = len(lengths) - len(names)
