@@ -163,8 +163,11 @@ async def test_route_tells_what_the_command_tells(database: Path) -> None:
 @pytest.mark.asyncio
 @pytest.mark.parametrize("hidden", ["queries", "tables"])
 async def test_route_tells_nothing_of_what_is_not_for_all(database: Path, hidden: str) -> None:
-    what = {"queries": {"tasks": {"allow": False}}, "tables": {"task_totals": {"allow": False}}}[hidden]
-    option = "config" if hasattr(Datasette, "add_query") else "metadata"
+    new = hasattr(Datasette, "add_query")
+    # Datasette 1.0 wants the SQL with the rule.
+    rule: dict[str, object] = {"allow": False, "sql": queries()["tasks"].sql} if new else {"allow": False}
+    what = {"queries": {"tasks": rule}, "tables": {"task_totals": {"allow": False}}}[hidden]
+    option = "config" if new else "metadata"
     datasette = Datasette([str(database)], **{option: {"databases": {"runs": {hidden: what}}}})
     await asked(datasette, "/-/dnpc/runs/why/tasks?run=x", 403)
 
