@@ -438,7 +438,7 @@ async def test_a_task_that_failed_is_found_from_its_key(database: Path) -> None:
     linked = 0
     for run in runs_of(database):
         page = await get(datasette, run_address(database, run["run"], part="layers"))
-        for link, key in re.findall(r'<td><a href="([^"]+)">(\d+)</a></td></tr>', page):
+        for link, key in re.findall(r'<td><a href="([^"]+)">(\d+)</a></td>', page):
             spans = await get(datasette, unescape(link))
             assert f"Spans of key {key}" in spans and f"parsl.monitoring.task {key}" in spans
             linked += 1
