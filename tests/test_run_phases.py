@@ -355,7 +355,7 @@ def test_sentence_tells_of_the_longest_first_and_not_of_the_short() -> None:
     idle = verdict(of_phases(p4=90, p7=10))
     assert idle and idle.sentence == (
         "For 90 % of the time some slots (50 % of them in the mean) were idle though tasks waited for them;"
-        " for 10 % all tasks were over."
+        " for 10 % no task was on a worker any more."
     )
     few = verdict([{**row, "slots": 1000.0, "busy": 999.9} for row in of_phases(p5=100)])
     assert few and few.sentence.startswith("For 100 % of the time some slots (< 1 % of them in the mean) were idle as")

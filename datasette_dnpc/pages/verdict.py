@@ -45,7 +45,7 @@ MEANINGS = {
     "4 idle, tasks waited": Meaning("{some} were idle though tasks waited for them", (_WAITED_FOR, _LONGEST_GAPS)),
     "5 idle, none waited": Meaning("{some} were idle as too few tasks were ready", (_CHAIN, _WAITED_FOR)),
     "6 tail": Meaning("{some} were idle as no further task came, while the last ones ran", (_LAST, _CHAIN)),
-    "7 after the last task": Meaning("all tasks were over", (_WORKERS,)),
+    "7 after the last task": Meaning("no task was on a worker any more", (_WORKERS,)),
 }
 """Phases of the query ``run_phases``."""
 
@@ -53,7 +53,7 @@ _WITHOUT_SLOTS = {
     "2 no task yet": Meaning("no task had begun to run", (_LAYERS,)),
     "4 idle, tasks waited": Meaning("no task ran though some had been launched", (_LAYERS,)),
     "5 idle, none waited": Meaning("no task ran and none had been launched", (_CHAIN,)),
-    "7 after the last task": Meaning("all tasks were over", (_LAST,)),
+    "7 after the last task": Meaning("no task ran any more", (_LAST,)),
 }
 """Those which mean something else where it is not known which slots there were."""
 

@@ -3,7 +3,7 @@
 @topic The run
 @description The time of a run from its first event to its last, each moment in one phase, so that the phases add up to
     the makespan. A slot is idle while no task is in it; a task waits from its last launch until it is first in a slot.
-    Only tasks on workers count. Where no log tells of any, slots are not known: then all Parsl tasks count, and one runs
+    Only tasks that came to a worker count. Where no log tells of any, slots are not known: then all Parsl tasks count, and one runs
     from when monitoring says so, or else from when no log tells any more that it is elsewhere.
 @param run key or name of a run; empty: the run whose workers had most tasks, or without workers that with most tasks
 @param executor label of an executor; empty: all
