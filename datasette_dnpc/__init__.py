@@ -61,6 +61,14 @@ def register_routes() -> list[tuple[str, Callable[..., Awaitable[Any]]]]:
 
 
 @hookimpl
+def extra_js_urls(table: str | None, request: Any, datasette: Datasette) -> list[str]:
+    """Have the page of a canned query say why there are no rows."""
+    from datasette_dnpc.pages.why import scripts
+
+    return scripts(datasette, request, table)
+
+
+@hookimpl
 def render_cell(
     value: Any, column: str, table: str | None, database: str, datasette: Datasette
 ) -> Callable[[], Awaitable[Any]] | None:

@@ -117,7 +117,7 @@ def _query_command(query: SqlFile) -> click.Command:
         data = _ask(database, query, params)
         _write(FORMATS[format](data) if format != "table" else as_table(data, _terminal_width()))
         if not data.rows:
-            click.echo(_nothing("No rows.", database, params), err=True)
+            click.echo(_nothing("No rows.", database, query, params), err=True)
 
     format_option = click.Option(
         ["--format"],
@@ -151,12 +151,12 @@ def _ask(database: Path, query: SqlFile, params: Mapping[str, str]) -> Table:
         return select(conn, query.name, values)
 
 
-def _nothing(found: str, database: Path, params: Mapping[str, str]) -> str:
-    """Say that a query has no rows, and which of its parameters name what the database does not have."""
-    from datasette_dnpc.known_names import missing
+def _nothing(found: str, database: Path, query: SqlFile, params: Mapping[str, str]) -> str:
+    """Say that a query has no rows, and why, where that can be told."""
+    from datasette_dnpc.no_rows import why
 
     with _opened(database) as conn:
-        return " ".join([found, *missing(conn, params)])
+        return f"{found} {why(conn, query, params)}".rstrip()
 
 
 def _terminal_width() -> int | None:
@@ -220,7 +220,7 @@ def _plot_command(query: SqlFile) -> click.Command:
             raise click.BadParameter(f"{file} ends in none of .{', .'.join(EXTENSIONS)}", param_hint="FILE")
         data = _ask(database, query, params)
         if not data.rows:
-            raise click.ClickException(_nothing("Nothing to draw: the query has no rows.", database, params))
+            raise click.ClickException(_nothing("Nothing to draw: the query has no rows.", database, query, params))
         from datasette_dnpc.render import NoPicture, picture
 
         try:
@@ -255,7 +255,8 @@ def _graph(database: Path, format: str | None, file: Path | None, run: str) -> N
         _ask(database, queries()[name], {"run": run, **more})
         for name, more in (("span_type_summary", {}), ("span_type_relations", {"sample": "all"}))
     )
-    nothing = "" if types.rows else _nothing("There are no spans.", database, {"run": run})
+    asked = queries()["span_type_summary"], {"run": run}
+    nothing = "" if types.rows else _nothing("There are no spans.", database, *asked)
     if format in EXTENSIONS:
         if file is None:
             raise click.UsageError(f"A picture goes into a file: --format {format} --output FILE")

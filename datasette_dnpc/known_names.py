@@ -10,11 +10,11 @@ from typing import NamedTuple
 from datasette_dnpc.queries import select
 from datasette_dnpc.sql_files import page_sql
 
-NAMED = 6
+SHOWN = 6
 """Names that are told, those most like the one that was asked for first."""
 
 
-class _Kind(NamedTuple):
+class Named(NamedTuple):
     """What a parameter names, and SQL whose rows are each the names of one: the first is told, any does."""
 
     title: str
@@ -22,17 +22,26 @@ class _Kind(NamedTuple):
 
 
 _CHOICES = f"SELECT name FROM ({page_sql()['task_choices'].sql}) WHERE kind = "
-_SPAN_TYPE = _Kind("span type", "SELECT name FROM span_types ORDER BY name")
+_SPAN_TYPE = Named("span type", "SELECT name FROM span_types ORDER BY name")
 
-_RUN = _Kind("run", "SELECT coalesce(name, key), key FROM runs ORDER BY id DESC")
+_RUN = Named("run", "SELECT coalesce(name, key), key FROM runs ORDER BY id DESC")
 
-_KINDS = {
+# Or a state, which is named by both.
+_EVENT_TYPE = Named(
+    "event type",
+    "SELECT event_types.name, span_types.name || '/' || event_types.name FROM event_types CROSS JOIN span_types",
+)
+
+NAMED = {
     "run": _RUN,
     "other": _RUN,
     "span_type": _SPAN_TYPE,
     "root_type": _SPAN_TYPE,
-    "app": _Kind("app", _CHOICES + "'app'"),
-    "executor": _Kind("executor", _CHOICES + "'executor'"),
+    "app": Named("app", _CHOICES + "'app'"),
+    "executor": Named("executor", _CHOICES + "'executor'"),
+    "outcome": Named("outcome", "SELECT DISTINCT outcome FROM task_totals ORDER BY outcome"),
+    "worker": Named("worker", "SELECT key FROM worker_slots JOIN spans ON spans.id = worker ORDER BY key"),
+    **dict.fromkeys(("start_event", "end_event", "cut_event", "start_state", "end_state", "state"), _EVENT_TYPE),
 }
 """Parameter of queries to what it names."""
 
@@ -49,18 +58,20 @@ def whole_run(conn: sqlite3.Connection, asked: str) -> str:
 def missing(conn: sqlite3.Connection, params: Mapping[str, str]) -> Iterator[str]:
     """Yield a sentence for each parameter that names what the database does not have, and what it has instead."""
     for param, asked in params.items():
-        if asked and (kind := _KINDS.get(param)):
+        if asked and (kind := NAMED.get(param)):
             rows = select(conn, kind.sql, {"run": ""} if ":run" in kind.sql else {}).rows
             if not any(asked in row for row in rows):
-                yield f"There is no {kind.title} {asked!r}. {_instead(asked, [row[0] for row in rows])}"
+                names = list(dict.fromkeys(row[0] for row in rows))
+                yield f"There is no {kind.title} {asked!r}. There are {instead(asked, names)}."
 
 
-def _instead(asked: str, names: list[str]) -> str:
+def instead(asked: str, names: list[str]) -> str:
+    """Return some of the names, those most like what was asked for first, and how many more there are."""
     if not names:
-        return "There are none."
-    shown = list(dict.fromkeys([*_like(asked, names), *names]))[:NAMED]
+        return "none"
+    shown = list(dict.fromkeys([*_like(asked, names), *names]))[:SHOWN]
     more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
-    return f"There are {', '.join(map(repr, shown))}{more}."
+    return f"{', '.join(map(repr, shown))}{more}"
 
 
 def _like(asked: str, names: list[str]) -> Iterable[str]:

@@ -48,6 +48,20 @@ LAYERS = {
 """The layers of the view ``task_layer``, each with its colour; the first and the last are only of slots."""
 
 
+PHASES = {
+    "1 no worker": LAYERS["0 not submitted"],
+    "2 no task yet": "#b5a432",
+    "3 all slots busy": LAYERS["6 run"],
+    "3 tasks ran": LAYERS["6 run"],
+    "3 from the first task to the last": LAYERS["6 run"],
+    "4 idle, tasks waited": LAYERS["3 queue"],
+    "5 idle, none waited": LAYERS["5 dispatch"],
+    "6 tail": LAYERS["4 transfer"],
+    "7 after the last task": LAYERS["1 submit"],
+}
+"""The phases of the query ``run_phases``, each with its colour."""
+
+
 def known(value: object) -> str:
     """Return a name as text, where there is one."""
     return NOT_KNOWN if value is None else str(value)

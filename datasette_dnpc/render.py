@@ -42,6 +42,7 @@ SHAPES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("chain", ("label", "seconds", "total")),
     ("stacked", ("app", "layer", "total")),
     ("stacked", ("executor", "layer", "slot_seconds")),
+    ("stacked", ("run_name", "phase", "seconds")),
     ("stacked", ("app", "outcome", "tasks")),
     ("stacked", ("app", "state", "tries")),
     ("levels", ("since_run_began", "label", "share")),

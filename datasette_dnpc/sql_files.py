@@ -8,14 +8,17 @@
     @column duration seconds from first to last event
     @chart mark=bar x_column=duration x_type=quantitative y_column=key y_type=ordinal
     @needs span_duration
+    @about tasks
+    @none No span has a duration.
     */
     select ...
 
-A tag's text may go on over the following lines. Queries have a topic, one of ``TOPICS``. The SQL after the comment is
-what is published. In it, a line ``-- part NAME`` stands for the text of ``sql/parts/NAME.sql``: common table
-expressions that several queries share, and that can be no view because they have parameters.
-Views are kept in the database and so use built-in SQL only: they work in
-any SQLite client. Queries may use ``sql_functions`` too.
+A tag's text may go on over the following lines. Queries have a topic, one of ``TOPICS``. ``@about`` names what a log
+has to tell of for a query to have rows, of ``no_rows.KINDS``; ``@none`` says what it means if there are none even so.
+The SQL after the comment is what is published. In it, a line ``-- part NAME`` stands for the text of
+``sql/parts/NAME.sql``: common table expressions that several queries share, and that can be no view because they have
+parameters. Views are kept in the database and so use built-in SQL only: they work in any SQLite client. Queries may use
+``sql_functions`` too.
 
 Parameters are text, and each may be empty. Where one is a number, ``coalesce(nullif(cast(:rows as integer), 0), 30)``
 takes 0 and what is no number as empty; ``min(max(..., 1), 900)`` around it keeps it in range.
@@ -34,9 +37,9 @@ from urllib.parse import quote
 
 FOLDER = Path(__file__).parent / "sql"
 
-_MANY = ("param", "column", "chart", "needs")
+_MANY = ("param", "column", "chart", "needs", "about")
 _ONE = ("title", "description")
-_AT_MOST_ONE = ("topic",)
+_AT_MOST_ONE = ("topic", "none")
 
 TOPICS = ("The run", "The tasks", "One task", "Durations", "Workers", "The logs", "Others")
 """Headings under which queries are listed, in this order; the last is of those that name none."""
@@ -66,6 +69,10 @@ class SqlFile:
     """Names of the views it reads."""
     topic: str = TOPICS[-1]
     """What it is about: one of ``TOPICS``."""
+    about: tuple[str, ...] = ()
+    """What a log has to tell of for it to have rows: of ``no_rows.KINDS``."""
+    none: str = ""
+    """What no rows mean, where a log does; empty if that says nothing of the logs."""
 
     @property
     def fragment(self) -> str | None:
@@ -106,13 +113,13 @@ def parse(name: str, text: str) -> SqlFile:
         chart=_settings(name, " ".join(many["chart"])),
         needs=tuple(" ".join(many["needs"]).split()),
         topic=_topic(name, tags),
+        about=tuple(" ".join(many["about"]).split()),
+        none=_at_most_one(name, "none", tags),
     )
 
 
 def _topic(name: str, tags: list[list[str]]) -> str:
-    if not any(found == "topic" for found, _ in tags):
-        return TOPICS[-1]
-    topic = _only(name, "topic", tags)
+    topic = _at_most_one(name, "topic", tags) or TOPICS[-1]
     if topic not in TOPICS:
         raise SqlFileError(f"{name}.sql: @topic is none of {', '.join(TOPICS)}: {topic!r}")
     return topic
@@ -123,6 +130,10 @@ def _only(name: str, tag: str, tags: list[list[str]]) -> str:
     if len(values) != 1 or not values[0]:
         raise SqlFileError(f"{name}.sql: wants one @{tag} with a text, has {len(values)}")
     return values[0]
+
+
+def _at_most_one(name: str, tag: str, tags: list[list[str]]) -> str:
+    return _only(name, tag, tags) if any(found == tag for found, _ in tags) else ""
 
 
 def _pairs(name: str, tag: str, values: list[str]) -> dict[str, str]:

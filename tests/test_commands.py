@@ -243,7 +243,7 @@ def test_empty_database(empty_db: Path, name: str) -> None:
     assert asked(name, empty_db) == []
     result = run(command_name(name), "--db", empty_db, "--format", "csv")
     assert result.stdout == ",".join(queries()[name].columns) + "\n"
-    assert result.stderr == "No rows.\n"
+    assert result.stderr == "No rows. No run is in this database. Put one into it with: dnpc import PATH --db FILE\n"
     assert run(command_name(name), "--db", empty_db).stdout.split() == list(queries()[name].columns)
 
 

@@ -19,7 +19,7 @@ from datasette.utils import tilde_encode
 from datasette_dnpc import queries
 from datasette_dnpc.meanings import DONE_COLOURS, FEW, USUAL, few_state_colours
 from datasette_dnpc.pages import PAGES, source_text
-from datasette_dnpc.pages.areas import HEIGHT, WIDTH, areas, stacking
+from datasette_dnpc.pages.areas import HEIGHT, WIDTH, areas, order_of
 from datasette_dnpc.pages.colours import type_colours
 from datasette_dnpc.pages.source_text import LONGEST, LogFiles, roots
 from datasette_dnpc.pages.span import waterfall
@@ -197,7 +197,7 @@ def test_areas_lie_on_each_other_and_fill_what_is_counted() -> None:
         {"run": "r", "time": 10.0, "state": "a/early", "spans": 3},
         {"run": "r", "time": 20.0, "state": "a/late", "spans": 4},
     ]
-    order = stacking(rows)
+    order = order_of([*rows, {"run": "r", "time": 30.0, "state": "a/late", "spans": 4}])
     assert order == ["a/late", "a/early"]
     picture = areas(rows, order)
     assert (picture.most, picture.seconds) == (4, 10)

@@ -99,8 +99,14 @@ async def test_sql_that_is_not_for_all(database: Path, end: str) -> None:
 
 def made_of(page: str) -> list[str]:
     """Return canned queries that a page shows when nothing is asked for."""
-    return {"runs": ["runs_overview"], "import": ["unmatched_report", "join_report"], "span": ["slowest_spans"],
-            "sequences": ["event_steps"], "distributions": ["event_pairs"], "run": ["runs_overview"]}[page]  # fmt: skip
+    return {
+        "runs": ["runs_overview"],
+        "run": ["runs_overview", "run_phases"],
+        "import": ["unmatched_report", "join_report"],
+        "span": ["slowest_spans"],
+        "sequences": ["event_steps"],
+        "distributions": ["event_pairs"],
+    }[page]
 
 
 @pytest.mark.asyncio

@@ -468,20 +468,20 @@ LINE: Rows = [
 
 def test_areas_are_steps_of_the_counts() -> None:
     ax = plots.states(LINE, ax=Figure().add_subplot())
-    assert names_of(ax) == ["t/wait", "t/run", "t/done"]
-    # wait: 1, 3, 1, 0 from 0, 1, 2, 3 on.
-    [wait, *_] = areas(ax)
-    corners = {(x, y) for x, y in outline(wait)}
-    assert {(1, 1), (1, 3), (2, 3), (2, 1), (3, 1), (3, 0)} <= corners
+    assert names_of(ax) == ["t/done", "t/run", "t/wait"]
+    # done: 2, 3 from 4, 5 on; run on it: 2, 3, 1, 0 from 2, 3, 4, 5 on.
+    done, run, _ = areas(ax)
+    assert {(4, 0), (4, 2), (5, 2), (5, 3)} <= set(outline(done))
+    assert {(2, 0), (2, 2), (3, 2), (3, 3), (4, 3), (4, 2), (5, 3)} <= set(outline(run))
     assert note_of(ax) == "9 rows"
 
 
 def test_order_hide_only_and_colours() -> None:
-    ax = plots.states(LINE, order=["done", "wait"], colours={"wait": "red"}, ax=Figure().add_subplot())
-    assert names_of(ax) == ["t/done", "t/wait", "t/run"]
+    ax = plots.states(LINE, order=["wait", "done"], colours={"done": "red"}, ax=Figure().add_subplot())
+    assert names_of(ax) == ["t/wait", "t/done", "t/run"]
     assert colour(areas(ax)[1]) == to_rgba("red")
     ax = plots.states(LINE, hide=["wait"], ax=Figure().add_subplot())
-    assert names_of(ax) == ["t/run", "t/done"]
+    assert names_of(ax) == ["t/done", "t/run"]
     assert note_of(ax) == "9 rows; 1 of 3 states hidden"
     ax = plots.states(LINE, only=["%/r%"], ax=Figure().add_subplot())
     assert names_of(ax) == ["t/run"] and "2 of 3 states hidden" in note_of(ax)
@@ -520,8 +520,8 @@ def test_narrow_steps_are_merged_and_keep_their_area(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(over_time, "COLUMNS", 40)
     ax = plots.states(rows, ax=Figure().add_subplot())
     assert f"{len(times)} moments in 40 columns, as high as their mean" in note_of(ax)
-    assert names_of(ax) == ["a", "b", "c"]
-    for area, state in zip(areas(ax), "abc", strict=True):
+    assert names_of(ax) == ["c", "b", "a"]
+    for area, state in zip(areas(ax), "cba", strict=True):
         assert area_under(area) == pytest.approx(float((counts[state][:-1] * np.diff(times)).sum()), rel=1e-6)
 
 

@@ -25,7 +25,7 @@ from tests.runs import DATA
 
 Rows = list[dict[str, Any]]
 
-SAMPLED = [name for name, query in sql_files.queries().items() if "sample" in query.params]
+SAMPLED = [name for name, query in sql_files.queries().items() if "one_in" in query.columns]
 every_sampled = pytest.mark.parametrize("name", SAMPLED)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from datasette_dnpc.access import Actor, may_view
 from datasette_dnpc.canned import is_dnpc
-from datasette_dnpc.pages import distributions, event_sequences, import_report, run, runs, span
+from datasette_dnpc.pages import distributions, event_sequences, import_report, run, runs, span, why
 from datasette_dnpc.pages.frame import Page, other_version, page_url, route
 
 if TYPE_CHECKING:
@@ -22,7 +22,10 @@ PAGES: dict[str, Page] = {
 }
 """Every page by name, in the order of the navigation."""
 
-ROUTES: list[tuple[str, Callable[..., Awaitable[Any]]]] = [route(page) for page in PAGES.values()]
+ROUTES: list[tuple[str, Callable[..., Awaitable[Any]]]] = [
+    *(route(page) for page in PAGES.values()),
+    (why.PATTERN, why.answer),
+]
 
 
 OTHER_VERSION = "Made by another version of dnpc"

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from datasette_dnpc.stacking import stacking
+
 WIDTH, HEIGHT = 220, 44
 """Units of the picture's own; the page gives it its size."""
 
@@ -75,19 +77,17 @@ def _steps(places: list[float], values: list[float], most: float) -> list[tuple[
     return corners
 
 
-def stacking(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the states in an order for all pictures: at the bottom those that spans reach last in the mean."""
-    spans_of: defaultdict[str, float] = defaultdict(float)
-    late: defaultdict[str, float] = defaultdict(float)
+def order_of(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the states of rows with ``run``, ``time``, ``state`` and ``spans`` in one order for all runs' pictures."""
     rows = list(rows)
-    first: dict[str, float] = {}
-    last: dict[str, float] = {}
+    times: defaultdict[str, set[float]] = defaultdict(set)
     for row in rows:
-        first[row["run"]] = min(first.get(row["run"], row["time"]), row["time"])
-        last[row["run"]] = max(last.get(row["run"], row["time"]), row["time"])
-    for row in rows:
-        length = last[row["run"]] - first[row["run"]]
-        place = (row["time"] - first[row["run"]]) / length if length else 0.0
-        spans_of[row["state"]] += row["spans"]
-        late[row["state"]] += row["spans"] * place
-    return sorted(spans_of, key=lambda state: (-late[state] / (spans_of[state] or 1), state))
+        times[row["run"]].add(row["time"])
+    # A time as part of its run, so that a long run does not count for more, to when the next one is.
+    held: dict[tuple[str, float], tuple[float, float]] = {}
+    for run, found in times.items():
+        first, whole = min(found), max(found) - min(found) or 1
+        places = sorted(found)
+        for time, following in zip(places, [*places[1:], places[-1]], strict=True):
+            held[run, time] = (time - first) / whole, (following - first) / whole
+    return stacking((row["state"], row["spans"], *held[row["run"], row["time"]]) for row in rows)

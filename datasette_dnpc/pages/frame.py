@@ -13,12 +13,15 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from datasette_dnpc.access import may_query, may_view, may_view_query, may_view_table
 from datasette_dnpc.canned import is_dnpc
+from datasette_dnpc.known_names import NAMED
+from datasette_dnpc.no_rows import KINDS, why
 from datasette_dnpc.output import printable
 from datasette_dnpc.queries import no_answer
 from datasette_dnpc.sql_files import SqlFile, by_topic, page_sql, queries
@@ -86,6 +89,7 @@ class Visit:
     """Title of each query that looked at a sample to one in how many that is: the page says so."""
     _may_query: bool = False
     _queries: set[str] = field(default_factory=set)
+    _tables: set[str] = field(default_factory=set)
 
     @property
     def run(self) -> str:
@@ -157,6 +161,18 @@ class Visit:
         result = await self.database.execute(sql, params)
         return [dict(row) for row in result.rows]
 
+    async def why(self, name: str, rows: Sequence[Row] | None, asked: Mapping[str, object]) -> str:
+        """Return why a canned query has no rows, where it has none and that can be told; else empty text.
+
+        :param asked: what people asked for; what is no parameter of the query is left out
+        """
+        if rows is None or rows:
+            return ""
+        self._tables |= reason_tables()
+        query = queries()[name]
+        params = {key: str(asked[key] or "") for key in query.params if key in asked}
+        return str(await self.database.execute_fn(lambda conn: why(conn, query, params)))
+
     def note_query(self, name: str, /, **params: object) -> None:
         """Note a canned query for the page."""
         self._queries.add(name)
@@ -181,7 +197,7 @@ class Visit:
     async def may_be_shown(self) -> bool:
         """Tell whether the visitor may see each canned query and table that the page was made of."""
         who = (self.datasette, self.request.actor, self.database.name)
-        tables = set[str]().union(*(tables_read(source.sql) for source in self.sources))
+        tables = self._tables.union(*(tables_read(source.sql) for source in self.sources))
         for query in sorted(self._queries):
             if not await may_view_query(*who, query):
                 return False
@@ -205,6 +221,13 @@ class Visit:
                 f"This took longer than Datasette's time limit of {limit} ms. Choose one run, or"
                 f" start Datasette with a longer one: --setting sql_time_limit_ms {10 * int(limit)}"
             )
+
+
+@cache
+def reason_tables() -> frozenset[str]:
+    """Return the tables that a reason for no rows may tell names of."""
+    asked = [kind.sql for kind in KINDS.values()] + [named.sql for named in NAMED.values()]
+    return frozenset[str]().union(*map(tables_read, asked))
 
 
 def page_url(datasette: Datasette, database: str, name: str = "runs", item: str = "", /, **arguments: object) -> str:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from datasette_dnpc.meanings import LAYERS, NOT_KNOWN, NOT_KNOWN_COLOUR, OTHERS_COLOUR, few_state_colours
-from datasette_dnpc.pages.areas import HEIGHT, WIDTH, areas, stacking
+from datasette_dnpc.pages.areas import HEIGHT, WIDTH, areas, order_of
 from datasette_dnpc.pages.frame import Context, Page, Row, Visit
 from datasette_dnpc.pages.lanes import Bar, Lanes, by_app, by_slot
 from datasette_dnpc.pages.time_axis import TimeAxis, part_of_run
+from datasette_dnpc.pages.verdict import verdict
 from datasette_dnpc.sql_files import views
 
 LANES = 40
@@ -60,7 +61,7 @@ async def _context(visit: Visit) -> Context:
     visit.run_key = str(run["run"])
     part = next((one for one in PARTS if one.name == visit.argument("part")), PARTS[0])
     # Nothing of a run that has no event lies on an axis of time.
-    shown = await part.context(visit, run) if run["began"] is not None else {}
+    shown = {**await _verdict(visit, run), **await part.context(visit, run)} if run["began"] is not None else {}
     return {
         "run": run,
         "runs": runs,
@@ -84,6 +85,11 @@ async def _within_limit(visit: Visit, rows: Awaitable[list[Row]]) -> list[Row] |
     with visit.within_limit():
         return await rows
     return None
+
+
+async def _verdict(visit: Visit, run: Row) -> Context:
+    phases = await _within_limit(visit, visit.ask("run_phases", run=run["run"]))
+    return {"phases": phases, "verdict": verdict(phases or [])}
 
 
 async def _over_time(visit: Visit, run: Row) -> Context:
@@ -112,6 +118,8 @@ async def _over_time(visit: Visit, run: Row) -> Context:
         bars = await _within_limit(visit, question)
         lanes = by_slot(bars or [], axis, "outcome" if by_outcome else "app")
 
+    given = {**asked, **clip, "run": key}
+
     def address(within: TimeAxis, **arguments: object) -> str:
         return visit.url("run", key, **{**asked, **within.arguments(), **arguments}) + "#charts"
 
@@ -125,10 +133,12 @@ async def _over_time(visit: Visit, run: Row) -> Context:
         "of_app": of_app,
         "address": address,
         "bar_address": lambda bar: _bar_address(visit, bar, axis, address),
+        "why_no_states": await visit.why("states_over_time", states, given),
+        "why_no_bars": await visit.why("gantt" if of_app else "worker_gantt", bars, given),
         "states": states,
         "state_table": _table_of_states(states or []),
         "counts": _counts(states or [], axis),
-        "state_order": stacking(states or []),
+        "state_order": order_of(states or []),
         "state_labels": {row["state"]: row["state_label"] for row in states or []},
         "state_colours": _state_colours(states or []),
         "width": WIDTH,
@@ -170,11 +180,11 @@ def _lane_pages(rows: list[Row]) -> dict[str, int | None] | None:
 def _counts(rows: list[Row], axis: TimeAxis) -> Any:
     """Return the picture of the counts, on the axis."""
     placed = ({**row, "time": row["since_run_began"]} for row in rows)
-    return areas(placed, stacking(rows), (axis.first, axis.last))
+    return areas(placed, order_of(rows), (axis.first, axis.last))
 
 
 def _state_colours(rows: list[Row]) -> dict[str, str]:
-    return few_state_colours(state for state in stacking(rows) if state != "other") | {"other": OTHERS_COLOUR}
+    return few_state_colours(state for state in order_of(rows) if state != "other") | {"other": OTHERS_COLOUR}
 
 
 def _table_of_states(rows: list[Row]) -> list[tuple[Row, dict[str, Any]]]:
@@ -197,6 +207,7 @@ async def _layers_and_failures(visit: Visit, run: Row) -> Context:
     return {
         "layers": _by_app(layers or []),
         "layer_rows": layers,
+        "why_no_layers": await visit.why("task_layers", layers, run),
         "failures": failures,
         "layer_colours": _LAYERS,
         "layer_meanings": _layer_meanings(),
@@ -227,6 +238,7 @@ async def _workers(visit: Visit, run: Row) -> Context:
     order = [*dict.fromkeys(row["state"] for row in slots if row["state"] != _IDLE), _IDLE]
     return {
         "axis": axis,
+        "why_no_workers": await visit.why("workers", workers, run),
         "used": used,
         "slots": areas(slots, order, (axis.first, axis.last)),
         "slot_order": order,
@@ -239,7 +251,11 @@ async def _workers(visit: Visit, run: Row) -> Context:
 
 async def _blocks(visit: Visit, run: Row) -> Context:
     blocks = await _within_limit(visit, visit.ask("blocks", run=run["run"]))
-    return {"axis": part_of_run(run["makespan"], "", ""), "blocks": blocks}
+    return {
+        "axis": part_of_run(run["makespan"], "", ""),
+        "blocks": blocks,
+        "why_no_blocks": await visit.why("blocks", blocks, run),
+    }
 
 
 def _slots(rows: list[Row]) -> list[Row]:

@@ -6,7 +6,7 @@ import json
 from itertools import groupby
 
 from datasette_dnpc.meanings import OTHERS_COLOUR, few_state_colours
-from datasette_dnpc.pages.areas import HEIGHT, WIDTH, areas, stacking
+from datasette_dnpc.pages.areas import HEIGHT, WIDTH, areas, order_of
 from datasette_dnpc.pages.frame import Context, Page, Visit
 
 RUNS = 25
@@ -30,7 +30,7 @@ async def _context(visit: Visit) -> Context:
     with visit.within_limit():
         keys = json.dumps([run["run"] for run in runs])
         states = await visit.read("run_states", runs=keys, states=STATES) if runs else []
-        order = stacking(states)
+        order = order_of(states)
         context |= {
             "pictures": {
                 run: areas(list(rows), order) for run, rows in groupby(states, key=lambda row: str(row["run"]))

@@ -15,6 +15,7 @@ from datasette_dnpc.plots.labels import legend, note, printable, state_colours
 from datasette_dnpc.plots.rows import Floats, Source, numbers, table
 from datasette_dnpc.plots.state_counts import Changes, changes_of, matching
 from datasette_dnpc.queries import Table
+from datasette_dnpc.stacking import stacking
 
 MOST_STATES = 9
 """Areas of their own in ``states``: as many as there are colours that are easily told apart."""
@@ -80,7 +81,7 @@ def states(
     ``time``, and where both are there, the time axis is that of the run. States are named as they are or by their
     event type only, the part after the last slash; ``%`` stands for any text.
 
-    :param order: states to draw first, the lowest first; the others follow as they are first entered
+    :param order: states to draw first, the lowest first; the others follow as ``stacking`` puts them
     :param hide: states not to draw; :param only: states to draw, no others
     :param colours: state to a colour of matplotlib; the others have colours of their own
     :param most: areas of their own; states beyond, with the least over the time, are one area together
@@ -157,12 +158,20 @@ def _areas(changes: Changes, times: Floats, counts: Floats, order: Sequence[str]
     lasts = np.diff(times, append=times[-1:] + (times[-1:] <= times[:1]))
     totals = dict(zip(names, counts @ lasts, strict=True))
     common = set(sorted(names, key=lambda name: (-totals[name], name))[:most])
-    # In the order in which the states are first entered, so that work flows upwards.
-    entered = dict(zip(names, changes.entered().tolist(), strict=True))
+    # As parts of the whole time, as on the pages.
+    whole = times[-1:] - times[:1]
+    places = ((times - times[:1]) / np.where(whole, whole, 1)).tolist()
+    usual = stacking(
+        (name, spans, since, until)
+        for name, of_state in zip(names, counts.tolist(), strict=True)
+        for spans, since, until in zip(of_state, places, places[1:] + places[-1:], strict=True)
+    )
+    # Without any moment, none has a place.
+    place_of = dict.fromkeys(names, 0) | {name: place for place, name in enumerate(usual)}
     asked = [name for pattern in order for name in sorted(matching(names, [pattern]))]
     rank = {name: place for place, name in enumerate(dict.fromkeys(asked))}
     line = {name: place for place, name in enumerate(names)}
-    shown = sorted(common, key=lambda name: (rank.get(name, len(rank)), entered[name], name))
+    shown = sorted(common, key=lambda name: (rank.get(name, len(rank)), place_of[name]))
     areas = [_Area(name, counts[line[name]]) for name in shown]
     rest = [line[name] for name in names if name not in common]
     return [*areas, _Area(f"{len(rest)} others", counts[rest].sum(axis=0), True)] if rest else areas

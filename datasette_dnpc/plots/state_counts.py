@@ -54,11 +54,6 @@ class Changes:
             names=[self.names[index] for index in keep],
         )
 
-    def entered(self) -> Floats:
-        """Return when each state was first entered, infinite if it never was."""
-        some = self.change > 0
-        return _first(self.times[some], self.codes[some], len(self.names), np.ones(int(some.sum()), bool))
-
     def exact(self) -> tuple[Floats, Floats]:
         """Return the moments at which anything changes, and counts of shape (states, moments) from each on."""
         moments, places = np.unique(self.times, return_inverse=True)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
-from datasette_dnpc.meanings import FAILED_COLOURS, LAYERS, known
+from datasette_dnpc.meanings import FAILED_COLOURS, LAYERS, PHASES, known
 from datasette_dnpc.plots.drawing import axes, name_bars
 from datasette_dnpc.plots.labels import colours, legend, note
 from datasette_dnpc.plots.rows import Source, numbers, said_total, table
@@ -30,6 +30,7 @@ class Stack(NamedTuple):
 STACKS = (
     Stack("app", "layer", "total", "seconds in each layer, sum over the tasks"),
     Stack("executor", "layer", "slot_seconds", "seconds, sum over the slots"),
+    Stack("run_name", "phase", "seconds", "seconds of the run"),
     Stack("app", "outcome", "tasks", "tasks"),
     Stack("app", "state", "tries", "tries"),
 )
@@ -45,6 +46,7 @@ _OWN_COLOURS = {
     "fail_retryable": "#f2c14e",
     "unfinished": "tab:gray",
     **LAYERS,
+    **PHASES,
 }
 """Of pieces that mean the same in every plot; pale is what is only there to compare with."""
 
@@ -56,7 +58,7 @@ def stacked(
     *,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw one bar for each app, or executor, in pieces of one colour for each layer, outcome or state; longest first.
+    """Draw one bar for each app, executor or run, in pieces of one colour for each layer and the like; longest first.
 
     Columns: those of one of ``STACKS``, such as ``app``, ``outcome`` and ``tasks``. Rows of one bar and piece add up.
     Of more than 40 bars the longest are drawn.
@@ -88,7 +90,7 @@ def stacked(
     # A last piece of no length would leave the longest bar no room.
     ax.set_xlim(0, 1.04 * left.max(initial=0) or 1)
     ax.set_xlabel(stack.label)
-    ax.set_ylabel(stack.bar)
+    ax.set_ylabel(stack.bar.removesuffix("_name"))
     if handles:
         legend(ax, handles, kinds)
     shorter = len(lengths) - len(names)

@@ -24,6 +24,7 @@
 @param rows most rows to return, at most 900; empty: 30
 @param sample all: look at all roots; a number: at a random sample, always the same, where there are more than that; empty: 50 000
 @needs kept_root_type run_began
+@about roots
 @column root_type span type of the roots
 @column label rank, attribute and value, in an order that sorts as text
 @column attribute span type and name; a span type alone stands for the key of a span that several roots are part of;

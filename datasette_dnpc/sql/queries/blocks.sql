@@ -6,6 +6,7 @@
 @param run key or name of a run; empty: all runs
 @param executor label of an executor; empty: all
 @needs block_lifetime run_began
+@about blocks
 @column lane executor and block, and the name of the run
 @column run key of the run
 @column executor label of the executor

@@ -11,6 +11,7 @@
 @param name name of a file, or a part of it; empty: all
 @param sample all: look at all transfers; empty: at a random sample, always the same, where there are more than 300 000
 @needs transfer
+@about transfers
 @column run key of the run
 @column worker the worker's key within its run, NULL if not known
 @column executor label of the manager's executor, NULL if not known

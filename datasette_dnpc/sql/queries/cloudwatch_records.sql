@@ -6,6 +6,7 @@
     once.
 @param task id of a task, which is the key of its span; empty: all
 @param text a part of the logger's name or of the message; empty: any
+@about records
 @column time when it was logged, UTC
 @column task id of the task, NULL if the record names none
 @column name logger

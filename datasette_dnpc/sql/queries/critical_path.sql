@@ -8,6 +8,7 @@
 @param task number of the task to go back from; empty: the last to end of those that waited for others
 @param run key or name of a run; empty: all runs
 @needs task_account
+@about tasks
 @column position 1 for the first task of the path
 @column run key of the run
 @column run_name name of the run, or its key

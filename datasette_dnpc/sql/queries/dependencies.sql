@@ -10,6 +10,7 @@
 @param executor label of the executor of the task that waits; empty: all
 @param rows number of dependencies, at most 900; empty: 300
 @needs task_account
+@about tasks dependencies
 @column run key of the run
 @column kind depends: it can only start when the other has ended; joins: the app started the other, and ends after it
 @column task number of the task that waits within the run

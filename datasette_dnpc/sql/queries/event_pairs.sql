@@ -21,6 +21,7 @@
 @param rows most rows to return; empty: 900
 @param sample all: look at all roots; a number: at a random sample, always the same, where there are more than that; empty: 100 000
 @needs kept_root_type run_began
+@about roots
 @column root_type span type of the roots
 @column start_state span_type/event_type
 @column end_state span_type/event_type

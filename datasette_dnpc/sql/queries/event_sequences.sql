@@ -9,6 +9,7 @@
 @param sample all: look at all roots of an app or executor; empty: at a random sample, always the same, where there are
     more than 100 000
 @needs kept_root_type
+@about roots
 @column root_type span type of the roots
 @column variant id of the sequence in this database, for the query event_steps
 @column label rank and variant, in an order that sorts as text

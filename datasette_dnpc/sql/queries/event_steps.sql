@@ -14,6 +14,7 @@
 @param sample all: look at all roots of the run, app or executor; empty: at a random sample, always the same, where
     there are more than 100 000
 @needs kept_root_type root_event
+@about roots
 @column root_type span type of the roots
 @column variant id of the variant in this database
 @column position 0 for the first event, whose step is 0 seconds

@@ -8,13 +8,18 @@
 @param run key or name of a run; empty: all runs
 @param app name of an app; empty: all
 @param executor label of an executor; empty: all
-@param sample all: look at all tries; empty: at a random sample, always the same, where there are more than 100 000,
+@param sample all: look at all tries; empty: at a random sample, always the same, where there are more than 50 000,
     and of more than 50 000 tasks one failed
 @needs task_try variant_state
+@about tasks
+@none No try of a Parsl task failed, as far as the logs tell.
 @column app name of the app
 @column executor label of the executor, NULL if it never came to one
 @column state failed: for good; fail_retryable: tried again; dep_fail: a task that it depends on failed
 @column cause type of the exception, or what monitoring kept of it
+@column message first line of what one of them said, the first by alphabet, 300 characters at most; NULL if monitoring.db
+    does not tell
+@column messages how many such lines there are, of the tries looked at
 @column tries how many failed so
 @column of_tries tries of this app, failed or not, in the run and executor asked for
 @column share per cent of them
@@ -27,7 +32,7 @@
 @chart mark=bar x_column=tries x_type=quantitative y_column=app y_type=ordinal color_column=state
 */
 with scope as (
-    select value as type, iif(:sample = 'all', 9e9, 100000) as most from json_each('["parsl.rundir.try", "parsl.monitoring.try"]')
+    select value as type, iif(:sample = 'all', 9e9, 50000) as most from json_each('["parsl.rundir.try", "parsl.monitoring.try"]')
 ),
 -- part asked_runs
 ,
@@ -84,13 +89,35 @@ counted as (
 ),
 -- The rest of their columns is worked out for those that failed only.
 lost as materialized (
-    select span, stands_for, of_tries from counted where failed
+    select
+        span,
+        stands_for,
+        of_tries,
+        rtrim(substr(said, 1, min(300, instr(said || char(10), char(10)) - 1)), char(13)) as message
+    from (
+        select
+            counted.*,
+            -- Its own, where there is no log, or that of monitoring's account.
+            coalesce(
+                (select json_extract(attributes, '$.failure') from spans where id = counted.span),
+                (
+                    select json_extract(spans.attributes, '$.failure')
+                    from facets
+                    cross join spans on spans.id = facets.left
+                    where facets.right = counted.span
+                )
+            ) as said
+        from counted
+        where failed
+    )
 )
 select
     task_try.app,
     task_try.executor,
     task_try.state,
     task_try.cause,
+    min(lost.message) as message,
+    count(distinct lost.message) as messages,
     sum(lost.stands_for) as tries,
     lost.of_tries,
     100.0 * sum(lost.stands_for) / lost.of_tries as share,

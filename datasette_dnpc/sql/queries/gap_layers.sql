@@ -9,6 +9,7 @@
 @param sample all: look at all gaps between tasks; empty: at a random sample, always the same, where there are more than
     150 000
 @needs worker_place
+@about workers
 @column run key of the run
 @column executor label of the executor, or the type of its workers where that is not known
 @column layer number and name: busy; not submitted yet; layers of the task as in task_layer; no task came any more

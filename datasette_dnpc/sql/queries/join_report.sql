@@ -4,6 +4,7 @@
 @description Of the spans of left_type, how many are joined to a span of right_type which another log tells of, and how
     many are not though there are such. Each pair is counted from either side.
 @param run key or name of a run; empty: all runs
+@none No two logs tell of the same things.
 @column kind subspan: one is part of the other; facet: both are accounts of one thing
 @column left_type span type
 @column right_type span type

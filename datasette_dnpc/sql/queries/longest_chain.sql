@@ -8,6 +8,7 @@
 @param task number of the task that the chain ends with; empty: that of the longest chain
 @param run key or name of a run; empty: the one with the longest chain
 @needs task_account
+@about tasks
 @column position 1 for the first task of the chain
 @column run key of the run
 @column run_name name of the run, or its key

@@ -9,6 +9,7 @@
 @param node name of a host or key of a manager; empty: the 5 with most samples
 @param pieces number of pieces, at most 60; empty: 60
 @needs process_sample run_began
+@about samples
 @column run key of the run
 @column run_name name of the run, or its key
 @column node name of the host, or key of the manager, which stands for all its workers

@@ -14,6 +14,7 @@
 @param sample all: look at all roots of an app, executor or step; empty: at a random sample, always the same, where
     there are more than 100 000
 @needs kept_root_type root_event run_began
+@about roots
 @column root_type span type of the roots
 @column variant id of the variant in this database
 @column step position, event type and span type of the event that ends the step; NULL for the whole sequence

@@ -5,6 +5,7 @@
 @param run key or name of a run; empty: all runs
 @param sample all: look at all spans; empty: at a random sample, always the same, where there are more than 100 000 of a
     type
+@none No span is part of another.
 @column kind subspan: right is part of left; facet: both are accounts of one thing
 @column left_type span type
 @column right_type span type

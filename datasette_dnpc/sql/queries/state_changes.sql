@@ -20,6 +20,7 @@
 @param rows most rows to return, or all; empty: 900
 @param sample all: look at all roots; empty: at a random sample, always the same, where they have more than 200 000 events
 @needs kept_root_type root_attribute run_began state_run
+@about roots
 @column root_type span type of the roots
 @column run key of the run
 @column run_name name of the run, or its key

@@ -15,6 +15,7 @@
 @param sample all: look at all roots of an app, executor or part of the time; empty: at a random sample, always the
     same, where there are more than 100 000
 @needs kept_root_type run_began state_run
+@about roots
 @column root_type span type of the roots
 @column run key of the run
 @column run_name name of the run, or its key

@@ -8,6 +8,7 @@
 @param app name of an app; empty: all
 @param executor label of an executor; empty: all
 @param run key or name of a run; empty: all runs
+@about tasks
 @column app name of the app
 @column layer number and name of the layer: see the view task_layer
 @column tasks tasks of the app

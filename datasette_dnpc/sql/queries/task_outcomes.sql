@@ -6,6 +6,7 @@
 @param run key or name of a run; empty: all runs
 @param app name of an app; empty: all
 @param executor label of an executor; empty: all
+@about tasks
 @column run key of the run
 @column app name of the app, NULL if not known
 @column outcome done, memoized, failed, dependency failed or unfinished: see the view task_account

@@ -7,6 +7,7 @@
 @param app name of an app, or category; empty: all
 @param executor label of an executor; empty: all
 @param sample all: look at all tasks; empty: at a random sample, always the same, where there are more than 100 000
+@about resources
 @column app name of the app, or category; NULL if not known
 @column executor label of the executor, NULL if not known
 @column resource cores, memory or disk

@@ -8,6 +8,7 @@
 @param outcome done, memoized, failed, dependency failed or unfinished; empty: all
 @param rows number of tasks, at most 900; empty: 300
 @needs run_began task_account
+@about tasks
 @column run key of the run
 @column run_name name of the run, or its key
 @column task number of the task within the run

@@ -8,6 +8,7 @@
 @param executor label of an executor; empty: all
 @param rows number of tasks, at most 900; empty: 300
 @param sample all: look at all tasks; empty: at a random sample, always the same, where there are more than 100 000
+@about resources
 @column span_type span type: of the manager's task, or else of the try
 @column run key of the run
 @column key its key within the run

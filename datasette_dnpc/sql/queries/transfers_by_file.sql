@@ -9,6 +9,7 @@
 @param direction INPUT or OUTPUT as the manager sees it; empty: both, and the cache
 @param sample all: look at all transfers; empty: at a random sample, always the same, where there are more than 300 000
 @needs transfer
+@about transfers
 @column kind span type: transfers of the manager, or what workers put into their cache
 @column direction INPUT or OUTPUT as the manager sees it, NULL for the cache
 @column file name of the file

@@ -5,6 +5,7 @@
 @param source a part of the source's path; empty: all sources
 @param run key or name of a run; empty: all runs
 @needs run_source
+@none Everything was understood.
 @column reason why it was not understood
 @column count how many are alike
 @column template what they have in common: # stands for what varies

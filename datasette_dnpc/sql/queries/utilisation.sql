@@ -9,6 +9,7 @@
 @param bins into how many parts to divide the time, fewer where that is over 900 rows, or where more than 100 000 tasks were
     in more than 500 slots; empty: 200
 @needs worker_place run_began
+@about workers
 @column label name of the executor, or of the block or worker, as asked; the type of worker where it is not known
 @column run key of the run
 @column run_name name of the run, or its key

@@ -15,6 +15,7 @@
 @param sample all: look at all stays; empty: of the short ones at a random sample, always the same, where there are more than
     100 000
 @needs worker_place run_began
+@about stays
 @column lane executor, block, worker and slot, the first two as far as they are known
 @column lane_number number of the lane, from 1: in order of those
 @column of_lanes how many lanes there are, shown or not

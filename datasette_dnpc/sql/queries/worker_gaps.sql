@@ -8,6 +8,8 @@
 @param executor label of an executor; empty: all
 @param rows number of gaps, at most 900; empty: 30
 @needs worker_place
+@about stays
+@none No slot was without a task between two others.
 @column worker the worker's key within its run
 @column slot number of its slot, from 0
 @column run key of the run

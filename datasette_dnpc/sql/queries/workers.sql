@@ -7,6 +7,7 @@
 @param run key or name of a run; empty: all runs
 @param executor label of an executor; empty: all
 @needs worker_lifetime
+@about workers
 @column worker the worker's key within its run
 @column worker_type its span type
 @column run key of the run
