@@ -217,6 +217,7 @@ def made(path: Path, lot: random.Random, executors: int = 2) -> Path:
     """Make a run of workers that come and go, of several executors, with tasks that wait for their slots, or do not."""
     with closing(sqlite3.connect(path)) as conn, conn:
         create_tables(conn)
+        create_indexes(conn)
         conn.execute("INSERT INTO runs VALUES (1, 'r', 'a run', 0)")
         conn.executemany(
             "INSERT INTO span_types VALUES (?, ?)",
@@ -254,7 +255,6 @@ def made(path: Path, lot: random.Random, executors: int = 2) -> Path:
                         [worker, slot, time, stay, task, task],
                     )
                     time = stay
-        create_indexes(conn)
         create_views(conn)
         totals.update(conn, [1])
     return path
