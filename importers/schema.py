@@ -467,7 +467,7 @@ JOIN spans AS r ON r.id = facets.right;
 
 
 def create_tables(conn: sqlite3.Connection) -> None:
-    """Create every table of an empty database. Indexes come last: see ``create_indexes``."""
+    """Create every table of an empty database. Indexes and views come last: see ``create_indexes``."""
     conn.executescript(TABLES + PARSL_TABLES + DERIVED_TABLES + totals.TABLES)
     conn.execute(f"PRAGMA user_version = {VERSION}")
 
