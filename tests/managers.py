@@ -36,6 +36,14 @@ def run_folder(name: str, *, whole: bool) -> Path:
     return shared / WHOLE[name]
 
 
+def log_alone(folder: Path) -> Path:
+    """Copy the transaction log of the sample of Work Queue to where no log tells whose it is."""
+    alone = folder / "logs" / "transaction_log"
+    alone.parent.mkdir()
+    alone.write_bytes((run_folder(WORK_QUEUE, whole=False) / LOGS[WORK_QUEUE]).read_bytes())
+    return alone
+
+
 def manager_key(manager: str) -> str:
     """Return what the things of a manager are keyed by, from its process id and start: '10123-1795397974057628'."""
     return surrogate_key("manager", *manager.split("-"))[:8]

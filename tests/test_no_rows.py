@@ -20,6 +20,7 @@ from datasette_dnpc.sql_files import SqlFileError, create_views, parse, queries
 from importers.cli import main
 from tests import test_browser
 from tests.imports import import_logs, query
+from tests.managers import log_alone
 from tests.runs import DATA
 from tests.test_browser import served
 
@@ -31,10 +32,7 @@ ABOUT = [name for name, query in queries().items() if query.about]
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs of HTEX with monitoring, and one of Work Queue of which only the manager's log tells."""
     path = tmp_path_factory.mktemp("none") / "runs.sqlite3"
-    [log] = (DATA / "workqueue").rglob("transaction_log")
-    alone = path.parent / "logs" / "transaction_log"
-    alone.parent.mkdir()
-    alone.write_bytes(log.read_bytes())
+    alone = log_alone(path.parent)
     import_logs(path, DATA / "runinfo", alone, finish=create_views)
     return path
 

@@ -31,6 +31,7 @@ from datasette_dnpc.sql_files import create_views
 from importers import totals
 from tests import test_browser
 from tests.imports import dnpc, import_logs, query
+from tests.managers import log_alone
 from tests.runs import DATA
 from tests.test_browser import bytes_of, serious, watched
 from tests.test_sequences import Slow
@@ -55,10 +56,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def manager_db(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of a Work Queue manager, without Parsl."""
     path = tmp_path_factory.mktemp("manager") / "wq.sqlite3"
-    [log] = (DATA / "workqueue").rglob("transaction_log")
-    alone = path.parent / "logs" / "transaction_log"
-    alone.parent.mkdir()
-    alone.write_bytes(log.read_bytes())
+    alone = log_alone(path.parent)
     import_logs(path, alone, finish=create_views)
     return path
 

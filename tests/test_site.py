@@ -24,6 +24,7 @@ from datasette_dnpc.pages.colours import type_colours
 from datasette_dnpc.pages.source_text import LONGEST, LogFiles, roots
 from datasette_dnpc.pages.span import waterfall
 from tests.imports import dnpc, query
+from tests.managers import log_alone
 from tests.runs import DATA, read_monitoring, read_run
 
 NEW = hasattr(Datasette, "add_query")
@@ -179,10 +180,7 @@ async def test_many_runs_are_on_several_pages(synthetic_db: Path, tmp_path: Path
 async def test_run_of_a_manager_alone(tmp_path: Path) -> None:
     """Its tasks are the manager's, and nothing is said of what only Parsl knows."""
     path = tmp_path / "wq.sqlite3"
-    [log] = (DATA / "workqueue").rglob("transaction_log")
-    alone = tmp_path / "logs" / "transaction_log"
-    alone.parent.mkdir()
-    alone.write_bytes(log.read_bytes())
+    alone = log_alone(tmp_path)
     assert dnpc("import", alone, "--db", path, "--quiet").exit_code == 0
     [row] = queries.rows(path, "runs_overview")
     tasks = set(re.findall(r"^\d+ \d+ TASK (\d+) ", alone.read_text(), re.M))

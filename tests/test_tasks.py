@@ -28,7 +28,7 @@ from importers.cli import main
 from importers.keys import surrogate_key
 from importers.schema import create_indexes, create_tables
 from tests.imports import import_logs, query, readable
-from tests.managers import LABELS, LOGS, TASKVINE, WORK_QUEUE, launches, run_folder, told
+from tests.managers import LABELS, LOGS, TASKVINE, WORK_QUEUE, launches, log_alone, run_folder, told
 from tests.runs import DATA, State, find_log, read_monitoring, read_run
 from tests.small_runs import SmallRuns, of
 
@@ -268,11 +268,9 @@ def test_apps_and_executors_of_spans_are_those_of_the_log(databases: dict[str, P
 
 
 def test_category_stands_for_the_app_where_there_is_no_task_of_parsl(tmp_path: Path) -> None:
-    log = run_folder(WORK_QUEUE, whole=False) / LOGS[WORK_QUEUE]
-    alone = tmp_path / "transaction_log"
-    alone.write_bytes(log.read_bytes())
+    alone = log_alone(tmp_path)
     database = with_views(tmp_path / "alone.sqlite3", alone)
-    states = told(log).states
+    states = told(alone).states
     expected = {str(task): next(rest[0] for _, state, rest in of if state == "WAITING") for task, of in states.items()}
     rows = select(
         database,
