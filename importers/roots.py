@@ -14,6 +14,22 @@ Sequence = tuple[int, ...]
 _CODE = "below.type * 1000000 + events.type"
 """A (span type, event type) pair as one number."""
 
+EVENTS = f"""
+    SELECT descendants.root, events.time, {_CODE}
+    FROM descendants
+    CROSS JOIN spans AS root ON root.id = descendants.root AND root.run = :run AND root.type = :type
+    CROSS JOIN spans AS below ON below.id = descendants.span
+    CROSS JOIN events ON events.span = below.id
+    WHERE descendants.root BETWEEN
+        (SELECT min(id) FROM spans WHERE run = :run AND type = :type)
+        AND (SELECT max(id) FROM spans WHERE run = :run AND type = :type)
+    ORDER BY descendants.root
+"""
+"""Root, time and code of each event below the roots of a type in a run, root by root.
+
+The ids of a run lie close together, and descendants are kept in order of their root: no sorting here.
+"""
+
 
 class StateNames(dict[int, str]):
     """The 'span_type/event_type' of each code."""
@@ -62,17 +78,7 @@ class Roots:
         self.run, self.root_type = run, root_type
         found: dict[Sequence, Alike] = {}
         names = StateNames(conn)
-        # The ids of a run lie close together, and descendants are kept in order of their root: no sorting here.
-        rows = conn.execute(
-            f"""SELECT descendants.root, events.time, {_CODE}
-                FROM (SELECT min(id) AS first, max(id) AS last FROM spans WHERE run = :run AND type = :type)
-                CROSS JOIN descendants ON descendants.root BETWEEN first AND last
-                CROSS JOIN spans AS root ON root.id = descendants.root AND root.run = :run AND root.type = :type
-                CROSS JOIN spans AS below ON below.id = descendants.span
-                CROSS JOIN events ON events.span = below.id
-                ORDER BY descendants.root""",
-            {"run": run, "type": root_type},
-        )
+        rows = conn.execute(EVENTS, {"run": run, "type": root_type})
         for root, group in groupby(rows, key=itemgetter(0)):
             # Events at one time come in order of their names, so that the variant does not depend on ids.
             events = sorted([(time, code) for _root, time, code in group], key=itemgetter(0))

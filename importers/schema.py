@@ -20,8 +20,16 @@ ATTRIBUTES = """iif(
         attributes_own,
         (
             SELECT
-                head || replace(replace(replace(
-                    coalesce(attributes_own, ''), char(1), first), char(2), second), char(3), third) || tail
+                head
+                || coalesce(
+                    iif(
+                        first = '',
+                        attributes_own,
+                        replace(replace(replace(attributes_own, char(1), first), char(2), second), char(3), third)
+                    ),
+                    ''
+                )
+                || tail
             FROM attribute_texts WHERE id = attributes_shared
         )
     )"""

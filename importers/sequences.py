@@ -60,22 +60,29 @@ def forget(conn: sqlite3.Connection, run: int) -> None:
     task_table.forget(conn, run)
 
 
+_OTHER_ACCOUNTS = """
+UNION SELECT below.root, facets.right FROM below JOIN facets ON facets.left = below.span
+UNION SELECT below.root, facets.left FROM below JOIN facets ON facets.right = below.span
+"""
+
+
 def _descend(conn: sqlite3.Connection, run: int, root_type: int) -> None:
     values = {"run": run, "type": root_type}
     conn.execute(
         "DELETE FROM descendants WHERE root IN (SELECT id FROM spans WHERE run = :run AND type = :type)",
         values,
     )
+    # Many databases have no facets, and to look for them takes an eighth of the time.
+    has_facets = conn.execute("SELECT 1 FROM facets").fetchone()
     conn.execute(
-        """INSERT INTO descendants (root, span)
-           WITH RECURSIVE below(root, span) AS (
-               SELECT id, id FROM spans WHERE run = :run AND type = :type
-               UNION SELECT below.root, subspans.subspan FROM below JOIN subspans ON subspans.superspan = below.span
-               UNION SELECT below.root, facets.right FROM below JOIN facets ON facets.left = below.span
-               UNION SELECT below.root, facets.left FROM below JOIN facets ON facets.right = below.span
-               ORDER BY 1 -- root by root, whose rows lie together
-           )
-           SELECT root, span FROM below""",
+        f"""INSERT INTO descendants (root, span)
+            WITH RECURSIVE below(root, span) AS (
+                SELECT id, id FROM spans WHERE run = :run AND type = :type
+                UNION SELECT below.root, subspans.subspan FROM below JOIN subspans ON subspans.superspan = below.span
+                {_OTHER_ACCOUNTS if has_facets else ""}
+                ORDER BY 1 -- root by root, whose rows lie together
+            )
+            SELECT root, span FROM below""",
         values,
     )
 

@@ -92,7 +92,7 @@ _SPANS = """
         max(iif(ended > began, ended - began, NULL)), min(began), max(ended)
     FROM span_types
     CROSS JOIN spans ON spans.type = span_types.id AND spans.run IS ?
-    GROUP BY type
+    GROUP BY span_types.id -- in which order they come: not sorted
 """
 
 _VARIANTS = """
@@ -134,7 +134,7 @@ _WORKERS = """
             PARTITION BY worker ORDER BY began, ended, span ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         ) AS busy_until
         FROM stays
-        WHERE worker IN (SELECT worker_slots.worker FROM worker_slots JOIN spans ON spans.id = worker WHERE run = ?)
+        WHERE worker IN (SELECT worker FROM worker_slots CROSS JOIN spans ON spans.id = worker WHERE run = ?)
     )
     GROUP BY worker
 """

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from importers import roots
 from importers.formats import root_types
 from importers.sequences import GRID
 from importers.times import clock_of_name
-from tests.imports import copied, differences, dnpc, import_logs, query, readable
+from tests.imports import copied, differences, dnpc, import_logs, opened, query, readable
 from tests.runs import DATA, shared_runs
 
 ROOTS = ("parsl.monitoring.task", "parsl.rundir.task")
@@ -364,3 +365,15 @@ def test_times_follow_the_zone(tmp_path: Path) -> None:
         assert clock_of_name(zone).naive(began[-1]) == pytest.approx(clock_of_name("UTC").naive(began[0]), abs=1e-6)
         assert str(naive).startswith("20")
     assert len(set(began)) == 3
+
+
+def test_events_of_a_run_are_not_sorted_by_their_roots(tmp_path: Path) -> None:
+    """They come in that order. Of ten million, it would take seconds, and space on the disk."""
+    import_logs(tmp_path / "d.sqlite3", DATA / "runinfo")
+    with opened(tmp_path / "d.sqlite3") as conn:
+        (run, root_type), *_ = conn.execute("SELECT run, type FROM spans JOIN sequences ON root = id").fetchall()
+        values = {"run": run, "type": root_type}
+        plan = [row[3] for row in conn.execute(f"EXPLAIN QUERY PLAN {roots.EVENTS}", values)]
+        found = [root for root, _time, _code in conn.execute(roots.EVENTS, values)]
+    assert found == sorted(found) and len(set(found)) > 20
+    assert not [line for line in plan if "B-TREE" in line or line.startswith("SCAN")]
