@@ -48,10 +48,16 @@ def _mark(column: Sequence[Any] | int | None, mark: str) -> str:
     return str(column) if isinstance(column, int) else mark
 
 
-def insert_rows(conn: sqlite3.Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Insert rows into a table, given one after the other."""
+def insert_rows(
+    conn: sqlite3.Connection,
+    table: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    empty: Collection[str] = (),
+) -> None:
+    """Insert rows into a table, given one after the other. In columns that are ``empty``, '' stands for NULL."""
     head = f"INSERT INTO {table} ({', '.join(columns)})"
-    row = f"({', '.join('?' * len(columns))})"
+    row = f"({', '.join(_NOTHING if column in empty else '?' for column in columns)})"
     coming = iter(rows)
     while many := list(chain.from_iterable(islice(coming, ROWS_AT_ONCE))):
         conn.execute(f"{head} VALUES {', '.join([row] * (len(many) // len(columns)))}", many)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, repeat
-from operator import lt
+from operator import eq, lt
 from typing import Any, NamedTuple
 
 from importers.keys import KeyPrefix, uuids_of
@@ -354,6 +354,10 @@ class Batch:
         self.event_times = array("d", [row[1] for row in ordered])
         self.event_types = array("q", [row[2] for row in ordered])
         self.event_offsets = array("q", [row[3] for row in ordered])
+        times = self.event_times
+        if not any(map(eq, times, islice(times, 1, None))):
+            self.event_numbers = array("q", bytes(8 * len(times)))
+            return
         last: tuple[int, float, int] | None = None
         n = 0
         for span, time, name, _offset in ordered:

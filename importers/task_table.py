@@ -147,7 +147,7 @@ def update(conn: sqlite3.Connection, roots: Roots) -> None:
     if not tasks:
         return
     tries = _Tries(conn, roots.run, [types.get(span_type) for span_type in TRIES])
-    insert_rows(conn, "task_times", _COLUMNS, _rows(conn, roots, tasks, others, tries))
+    insert_rows(conn, "task_times", _COLUMNS, _rows(conn, roots, tasks, others, tries), empty={"monitoring"})
 
 
 def forget(conn: sqlite3.Connection, run: int) -> None:
@@ -230,7 +230,7 @@ def _rows(
             other = others.get(key)
             yield (
                 task.id,
-                other and other.id,
+                other.id if other else "",
                 roots.run,
                 task.app if task.app is not None or other is None else other.app,
                 tries.executor.get(key),

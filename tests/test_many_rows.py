@@ -44,3 +44,6 @@ def test_rows_one_after_the_other(table: sqlite3.Connection, count: int) -> None
     rows = [(n, str(n), None, n / 7) for n in range(count)]
     insert_rows(table, "t", ("a", "b", "c", "d"), iter(rows))
     assert table.execute("SELECT * FROM t ORDER BY a").fetchall() == rows
+    table.execute("DELETE FROM t")
+    insert_rows(table, "t", ("a", "b", "c"), ((n, "", "") for n in range(count)), empty={"c"})
+    assert table.execute("SELECT * FROM t ORDER BY a").fetchall() == [(n, "", None, None) for n in range(count)]
