@@ -398,5 +398,5 @@ def test_what_a_debug_log_says_of_starts(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_process_with_two_managers_is_told_apart_from_none(tmp_path: Path) -> None:
     twice = WQ_START + b"1795399999000000 10123 MANAGER START\n1795399999500000 10200 MANAGER START\n"
     batch = read(lay(tmp_path, "000/W/debug_log", started(1, 0) + started(1, 1, b"10200"), twice))
-    assert spans(batch, "workqueue.task") == {"1": {"executor_task": 1}}
+    assert spans(batch, "workqueue.task") == {f"{manager_key('10200-1795399999500000')}/1": {"executor_task": 1}}
     assert reasons(batch) == ["which manager wrote this is not known"]
