@@ -262,11 +262,10 @@ def _view(page: Page) -> Callable[..., Awaitable[Any]]:
     return view
 
 
-async def _answer(datasette: Datasette, request: Any, page: Page) -> Any:
+async def database_of(datasette: Datasette, request: Any) -> Database:
+    """Return the database that an address names. Raises NotFound, and Forbidden where the visitor may not view it."""
     from datasette.utils import tilde_decode
-    from datasette.utils.asgi import Forbidden, NotFound, Response
-
-    from datasette_dnpc.pages import PAGES
+    from datasette.utils.asgi import Forbidden, NotFound
 
     try:
         database = datasette.get_database(route=tilde_decode(request.url_vars["database"]))
@@ -274,6 +273,15 @@ async def _answer(datasette: Datasette, request: Any, page: Page) -> Any:
         raise NotFound("Database not found") from None
     if not await may_view(datasette, request.actor, database.name):
         raise Forbidden("You do not have permission to view this database")
+    return database
+
+
+async def _answer(datasette: Datasette, request: Any, page: Page) -> Any:
+    from datasette.utils.asgi import Forbidden, Response
+
+    from datasette_dnpc.pages import PAGES
+
+    database = await database_of(datasette, request)
     if not await is_dnpc(database):
         return await _no_pages(datasette, database, request)
     visit = Visit(datasette, database, request, page)

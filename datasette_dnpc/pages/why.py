@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from datasette_dnpc.access import may_view, may_view_query, may_view_table
+from datasette_dnpc.access import may_view_query, may_view_table
 from datasette_dnpc.canned import is_dnpc
 from datasette_dnpc.no_rows import why
-from datasette_dnpc.pages.frame import reason_tables
+from datasette_dnpc.pages.frame import database_of, reason_tables
 from datasette_dnpc.sql_files import queries
 
 if TYPE_CHECKING:
@@ -22,13 +22,8 @@ async def answer(datasette: Datasette, request: Any) -> Any:
     from datasette.utils.asgi import Forbidden, NotFound, Response
 
     query = queries().get(tilde_decode(request.url_vars["query"]))
-    try:
-        database = datasette.get_database(route=tilde_decode(request.url_vars["database"]))
-    except KeyError:
-        raise NotFound("Database not found") from None
+    database = await database_of(datasette, request)
     who = (datasette, request.actor, database.name)
-    if not await may_view(*who):
-        raise Forbidden("You do not have permission to view this database")
     if query is None or not await is_dnpc(database):
         raise NotFound("There is no such query")
     if not await may_view_query(*who, query.name) or not all(
