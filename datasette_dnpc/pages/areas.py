@@ -7,7 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from datasette_dnpc.meanings import OTHERS_COLOUR, few_state_colours
 from datasette_dnpc.stacking import stacking
+
+OTHER = "other"
+"""What the queries call states that have no area of their own."""
 
 WIDTH, HEIGHT = 220, 44
 """Units of the picture's own; the page gives it its size."""
@@ -91,3 +95,8 @@ def order_of(rows: Iterable[Mapping[str, Any]]) -> list[str]:
         for time, following in zip(places, [*places[1:], places[-1]], strict=True):
             held[run, time] = (time - first) / whole, (following - first) / whole
     return stacking((row["state"], row["spans"], *held[row["run"], row["time"]]) for row in rows)
+
+
+def area_colours(order: Iterable[str]) -> dict[str, str]:
+    """Return a CSS colour for each of the states, and for those that are counted together as ``OTHER``."""
+    return few_state_colours(state for state in order if state != OTHER) | {OTHER: OTHERS_COLOUR}

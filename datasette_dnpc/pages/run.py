@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from datasette_dnpc.meanings import LAYERS, NOT_KNOWN, NOT_KNOWN_COLOUR, OTHERS_COLOUR, few_state_colours
-from datasette_dnpc.pages.areas import HEIGHT, WIDTH, areas, order_of
+from datasette_dnpc.pages.areas import HEIGHT, WIDTH, area_colours, areas, order_of
 from datasette_dnpc.pages.frame import Context, Page, Row, Visit
 from datasette_dnpc.pages.lanes import Bar, Lanes, by_app, by_slot
 from datasette_dnpc.pages.time_axis import TimeAxis, part_of_run
@@ -119,6 +119,7 @@ async def _over_time(visit: Visit, run: Row) -> Context:
         lanes = by_slot(bars or [], axis, "outcome" if by_outcome else "app")
 
     given = {**asked, **clip, "run": key}
+    order = order_of(states or [])
 
     def address(within: TimeAxis, **arguments: object) -> str:
         return visit.url("run", key, **{**asked, **within.arguments(), **arguments}) + "#charts"
@@ -137,10 +138,10 @@ async def _over_time(visit: Visit, run: Row) -> Context:
         "why_no_bars": await visit.why("gantt" if of_app else "worker_gantt", bars, given),
         "states": states,
         "state_table": _table_of_states(states or []),
-        "counts": _counts(states or [], axis),
-        "state_order": order_of(states or []),
+        "counts": _counts(states or [], order, axis),
+        "state_order": order,
         "state_labels": {row["state"]: row["state_label"] for row in states or []},
-        "state_colours": _state_colours(states or []),
+        "state_colours": area_colours(order),
         "width": WIDTH,
         "height": HEIGHT,
         "bars": bars,
@@ -177,14 +178,10 @@ def _lane_pages(rows: list[Row]) -> dict[str, int | None] | None:
     }
 
 
-def _counts(rows: list[Row], axis: TimeAxis) -> Any:
+def _counts(rows: list[Row], order: list[str], axis: TimeAxis) -> Any:
     """Return the picture of the counts, on the axis."""
     placed = ({**row, "time": row["since_run_began"]} for row in rows)
-    return areas(placed, order_of(rows), (axis.first, axis.last))
-
-
-def _state_colours(rows: list[Row]) -> dict[str, str]:
-    return few_state_colours(state for state in order_of(rows) if state != "other") | {"other": OTHERS_COLOUR}
+    return areas(placed, order, (axis.first, axis.last))
 
 
 def _table_of_states(rows: list[Row]) -> list[tuple[Row, dict[str, Any]]]:

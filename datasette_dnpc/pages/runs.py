@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from itertools import groupby
 
-from datasette_dnpc.meanings import OTHERS_COLOUR, few_state_colours
-from datasette_dnpc.pages.areas import HEIGHT, WIDTH, areas, order_of
+from datasette_dnpc.pages.areas import HEIGHT, WIDTH, area_colours, areas, order_of
 from datasette_dnpc.pages.frame import Context, Page, Visit
 
 RUNS = 25
@@ -14,8 +13,6 @@ RUNS = 25
 
 STATES = 9
 """States with a colour of their own; the others are counted together."""
-
-_OTHER = "other"
 
 
 async def _context(visit: Visit) -> Context:
@@ -35,7 +32,7 @@ async def _context(visit: Visit) -> Context:
             "pictures": {
                 run: areas(list(rows), order) for run, rows in groupby(states, key=lambda row: str(row["run"]))
             },
-            "colours": few_state_colours(state for state in order if state != _OTHER) | {_OTHER: OTHERS_COLOUR},
+            "colours": area_colours(order),
             "order": order,
             "width": WIDTH,
             "height": HEIGHT,
