@@ -74,7 +74,7 @@ class Manager:
         """
         return () if run == self.run_key else (self.key,)
 
-    @property
+    @cached_property
     def run_key(self) -> str:
         """The key of the run that stands for it where its log lies alone."""
         return surrogate_key("manager", self.pid, self.start)

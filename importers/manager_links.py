@@ -99,7 +99,7 @@ def _link_tasks(rows: ManagerRows) -> None:
         if label is None or of_label[label] > 1 or label not in executor_tasks:
             continue
         joins, contradictions = join_tasks(executor_tasks[label], manager_tasks.get(key, []))
-        rows.put(sorted((j.executor_task.span, j.manager_task.span, str(j.manager_task.number), j.note) for j in joins))
+        rows.put([(j.executor_task.span, j.manager_task.span, str(j.manager_task.number), j.note) for j in joins])
         rows.report(span, CONTRADICTION, contradictions)
 
 

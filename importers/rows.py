@@ -345,9 +345,9 @@ class Batch:
 
     def _sort_events(self) -> None:
         columns = (self.event_spans, self.event_times, self.event_types, self.event_offsets)
+        # Most often, no two are alike.
+        self.event_numbers = array("q", bytes(8 * len(self.event_spans)))
         if _ascends(self.event_spans, self.event_times):
-            # In order already, and no two alike.
-            self.event_numbers = array("q", bytes(8 * len(self.event_spans)))
             return
         ordered = sorted(zip(*columns, strict=True))
         self.event_spans = array("q", [row[0] for row in ordered])
@@ -356,11 +356,10 @@ class Batch:
         self.event_offsets = array("q", [row[3] for row in ordered])
         times = self.event_times
         if not any(map(eq, times, islice(times, 1, None))):
-            self.event_numbers = array("q", bytes(8 * len(times)))
             return
         last: tuple[int, float, int] | None = None
         n = 0
-        for span, time, name, _offset in ordered:
+        for place, (span, time, name, _offset) in enumerate(ordered):
             n = n + 1 if (span, time, name) == last else 0
             last = (span, time, name)
-            self.event_numbers.append(n)
+            self.event_numbers[place] = n
