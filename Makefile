@@ -17,7 +17,7 @@ PARALLEL := -n $(JOBS) --maxprocesses 4 --dist loadfile
 
 # What the plugin does must hold on the coming Datasette 1.0 too.
 PLUGIN_TESTS := $(wildcard tests/test_plugin*.py tests/test_queries*.py tests/test_pages*.py \
-	tests/test_commands.py tests/test_site.py tests/test_run_page.py tests/test_distributions_page.py \
+	tests/test_commands.py tests/test_site.py tests/test_run_page.py tests/test_no_rows.py tests/test_distributions_page.py \
 	tests/test_serve.py tests/test_serve_while_importing.py tests/test_sql_permissions.py tests/test_other_databases.py tests/test_browser.py)
 
 .DEFAULT_GOAL := help
